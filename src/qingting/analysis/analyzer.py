@@ -1,0 +1,96 @@
+"""The contract of an inspection dimension.
+
+An analyzer works on a call that may still be open. Its findings are raised as soon as they
+are decided and never taken back, so a live call and the finished recording give the same
+findings: the runner feeds both through the same events, in the order of call time.
+
+Events of one call, in order of time:
+
+- ``on_speech_start`` when a party begins to speak (known before its words are);
+- ``on_utterance`` when an utterance has ended and its words are known, in order of end_ms;
+- ``on_timer`` when a timer that the watch has set comes due, before any later event;
+- ``on_end`` once, when the call is over.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from qingting.model.call import CallInfo, Role
+from qingting.model.finding import Finding
+
+if TYPE_CHECKING:
+    from qingting.analysis.context import CallSoFar, UtteranceFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    """For analyzers without options."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechStart:
+    """A party has begun to speak; its words are not known yet."""
+
+    party: str
+    role: Role
+    at_ms: int
+
+
+class Watch(ABC):
+    """An analyzer's eye on one call: holds that call's state and nothing else."""
+
+    def on_speech_start(self, speech: SpeechStart) -> Iterable[Finding]:
+        """Take note that someone begins to speak."""
+        return ()
+
+    @abstractmethod
+    def on_utterance(self, facts: UtteranceFacts) -> Iterable[Finding]:
+        """Look at an utterance that has just ended."""
+
+    def on_timer(self, at_ms: int, name: str) -> Iterable[Finding]:
+        """Act on a timer set through CallSoFar.set_timer."""
+        return ()
+
+    def on_end(self, end_ms: int) -> Iterable[Finding]:
+        """Decide what only the end of the call can decide."""
+        return ()
+
+
+class Analyzer(ABC):
+    """One inspection dimension: declares itself, and opens a watch per call.
+
+    Immutable after construction; one instance serves many calls at once.
+    """
+
+    id: ClassVar[str]
+    """Snake-case, unique: the module's name."""
+    name: ClassVar[str]
+    """Chinese name for people."""
+    description: ClassVar[str]
+    """One Chinese sentence."""
+    version: ClassVar[str]
+    """Changes when the same call could get other findings."""
+    needs_audio: ClassVar[bool] = False
+    """Whether it needs VoiceFacts; without audio it is not run and listed as not inspected."""
+    needs_roles: ClassVar[bool] = True
+    """Whether it needs to know agent and customer; without both it is listed as not inspected."""
+    Options: ClassVar[type] = NoOptions
+    """Frozen, keyword-only dataclass; every field has a default and a docstring line."""
+
+    def __init__(self, options: object | None = None) -> None:
+        self.options = self.Options() if options is None else options
+
+    def phrases(self) -> Mapping[str, Iterable[str]]:
+        """Label -> phrases to find in every utterance, in one pass with all other analyzers'.
+
+        Hits arrive as ``facts.hits(label)``; labels are private to the analyzer.
+        """
+        return {}
+
+    @abstractmethod
+    def watch(self, call: CallInfo, so_far: CallSoFar) -> Watch:
+        """Open the watch for one call."""

@@ -1,0 +1,248 @@
+"""Joins the stages for a recording: prepare -> transcribe -> roles -> analyse -> report.
+
+An Inspector is immutable and safe to use from several threads at once; every call's state
+lives in its own `inspect` run.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from qingting import __version__
+from qingting.analysis.analyzer import Analyzer
+from qingting.analysis.runner import Inspection as Analysis
+from qingting.audio.encode import encode_mp3, peaks
+from qingting.audio.options import AudioOptions
+from qingting.audio.roles import apply_roles, decide_roles, swap
+from qingting.errors import QingtingError
+from qingting.model.audio import PreparedAudio, RecordingFormat, RoleDecision
+from qingting.model.call import CallInfo, Role
+from qingting.model.report import Gap, Report
+from qingting.model.transcript import EngineIdentity, Transcript, Utterance
+from qingting.report.assemble import assemble
+from qingting.report.scorecard import Card
+from qingting.speech.recognizer import Recognizer
+
+log = logging.getLogger(__name__)
+
+WAVEFORM_BUCKETS = 1200
+"""Peaks per channel for drawing: finer than any screen shows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How calls of one line of business are analysed and scored."""
+
+    pack: str
+    """Pack id and version, `ecommerce@1`."""
+    analysis: Analysis
+    """Analyzers with the pack's options, phrases compiled."""
+    card: Card
+    hot_words: tuple[str, ...] = ()
+    """Words the engine should expect."""
+
+    @property
+    def analyzers(self) -> tuple[Analyzer, ...]:
+        """The analyzers that run."""
+        return self.analysis.analyzers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopwatch:
+    """Seconds spent on one call, by stage; no content of the call."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def lap(self, stage: str, since: float) -> float:
+        """Book the time since `since` under a stage; returns now."""
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - since
+        return now
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectedCall:
+    """A report with the sound it was made from."""
+
+    report: Report
+    audio: PreparedAudio
+    seconds: dict[str, float]
+    """Wall seconds per stage: `audio`, `speech`, `analysis`."""
+
+    def player_mp3(self) -> bytes:
+        """The sound as an MP3 for the report's player."""
+        return encode_mp3(self.audio.pcm, self.audio.rate_hertz)
+
+    def waveform(self) -> list[list[float]]:
+        """Peaks per channel, 0 to 1, for drawing."""
+        return peaks(self.audio.pcm, WAVEFORM_BUCKETS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One recording to inspect."""
+
+    path: Path
+    call: CallInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a job: exactly one of `result` and `error` is set."""
+
+    job: Job
+    result: InspectedCall | None = None
+    error: QingtingError | None = None
+
+
+class Inspector:
+    """Inspects recordings with one engine and the plan of each call's line of business."""
+
+    def __init__(
+        self,
+        *,
+        prepare: Callable[[Path, AudioOptions], PreparedAudio],
+        recognizer: Recognizer,
+        plan_for: Callable[[str], Plan],
+        audio_options: AudioOptions,
+        role_threshold: float,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._prepare = prepare
+        self._recognizer = recognizer
+        self._plan_for = plan_for
+        self._audio_options = audio_options
+        self._role_threshold = role_threshold
+        self._clock = clock
+
+    def inspect(self, path: Path, call: CallInfo) -> InspectedCall:
+        """Inspect one recording.
+
+        Raises AudioError for a recording that cannot be used, WorkerError when a decoder died
+        on it, EngineError when recognition failed altogether, PackError for a broken pack.
+        """
+        plan = self._plan_for(call.line_of_business)
+        watch, began = Stopwatch(), time.perf_counter()
+        audio = self._prepare(path, self._audio_options)
+        began = watch.lap("audio", began)
+        utterances, engine = self._recognizer.transcribe(audio, hot_words=plan.hot_words)
+        began = watch.lap("speech", began)
+        report = self._report(call, audio, utterances, engine, plan)
+        watch.lap("analysis", began)
+        log.info("inspected a recording of %d ms", audio.format.duration_ms)
+        return InspectedCall(report=report, audio=audio, seconds=watch.seconds)
+
+    def inspect_transcript(self, transcript: Transcript, call: CallInfo, roles: RoleDecision) -> Report:
+        """Analyse and score words that are known already (a script, a corrected transcript)."""
+        return self._judge(call, None, roles, transcript, self._plan_for(call.line_of_business), ())
+
+    def swap_roles(self, report: Report) -> Report:
+        """Exchange agent and customer and analyse again, without transcribing again."""
+        roles = swap(report.roles)
+        utterances = apply_roles(report.transcript.utterances, roles)
+        transcript = replace(report.transcript, utterances=utterances)
+        plan = self._plan_for(report.call.line_of_business)
+        return self._judge(report.call, report.recording, roles, transcript, plan, ())
+
+    def inspect_many(self, jobs: Sequence[Job], *, workers: int) -> Iterator[Outcome]:
+        """Inspect recordings `workers` at a time; outcomes come as they are ready.
+
+        A recording that fails becomes an Outcome with its error and never stops the others.
+        Only so many calls as workers are in memory besides the one being handed over.
+        """
+        with ThreadPoolExecutor(workers, thread_name_prefix="inspect") as pool:
+            waiting = iter(jobs)
+            running: set[Future[Outcome]] = set()
+            try:
+                _start(pool, self._outcome, waiting, running, workers)
+                while running:
+                    ready, running = wait(running, return_when=FIRST_COMPLETED)
+                    for outcome in ready:
+                        yield outcome.result()
+                        _start(pool, self._outcome, waiting, running, 1)
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _outcome(self, job: Job) -> Outcome:
+        try:
+            return Outcome(job=job, result=self.inspect(job.path, job.call))
+        except QingtingError as error:
+            return Outcome(job=job, error=error)
+        except Exception as error:  # noqa: BLE001  one recording's fault must not end the batch
+            # The message could hold customer words; its type is enough to report the defect.
+            cause = f"unexpected {type(error).__name__} while inspecting"
+            log.error(cause)
+            return Outcome(job=job, error=QingtingError(cause, remedy="This is a defect of Qingting: please report it."))
+
+    def _report(
+        self,
+        call: CallInfo,
+        audio: PreparedAudio,
+        utterances: tuple[Utterance, ...],
+        engine: EngineIdentity,
+        plan: Plan,
+    ) -> Report:
+        roles = decide_roles(
+            utterances,
+            audio.parties,
+            call.agent_channel,
+            speaker_confidence=audio.speaker_confidence,
+            threshold=self._role_threshold,
+        )
+        transcript = Transcript(
+            utterances=apply_roles(utterances, roles), engine=engine, duration_ms=audio.format.duration_ms
+        )
+        notes = tuple(Gap(what="audio.note", reason=note) for note in audio.notes)
+        return self._judge(call, audio.format, roles, transcript, plan, notes)
+
+    def _judge(
+        self,
+        call: CallInfo,
+        recording: RecordingFormat | None,
+        roles: RoleDecision,
+        transcript: Transcript,
+        plan: Plan,
+        gaps: Iterable[Gap],
+    ) -> Report:
+        result = plan.analysis.analyze(transcript, call)
+        return assemble(
+            call=call,
+            recording=recording,
+            roles=roles,
+            transcript=transcript,
+            findings=result.findings,
+            failures=result.failures,
+            gaps=(*gaps, *result.gaps),
+            card=plan.card,
+            pack=plan.pack,
+            analyzer_versions={analyzer.id: analyzer.version for analyzer in plan.analyzers},
+            created_at=self._clock().isoformat(timespec="seconds"),
+            qingting_version=__version__,
+        )
+
+
+def certain_roles(transcript: Transcript) -> RoleDecision:
+    """The role decision of a transcript whose roles are known (a script, a chat)."""
+    roles = {utterance.party: utterance.role for utterance in transcript.utterances}
+    agent = next((party for party, role in roles.items() if role is Role.AGENT), "")
+    return RoleDecision(agent=agent, confidence=1.0 if agent else 0.0, reasons=("会话数据给出了角色",), roles=roles)
+
+
+def _start(
+    pool: ThreadPoolExecutor,
+    work: Callable[[Job], Outcome],
+    waiting: Iterator[Job],
+    running: set[Future[Outcome]],
+    count: int,
+) -> None:
+    for _ in range(count):
+        job = next(waiting, None)
+        if job is None:
+            return
+        running.add(pool.submit(work, job))
