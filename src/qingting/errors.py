@@ -3,6 +3,7 @@
     QingtingError
     ├── InputError                 the caller's data is at fault; a retry cannot help
     │   ├── AudioError
+    │   │   ├── UnreadableAudioError       no regular, readable file is there
     │   │   ├── EmptyAudioError            the file has no bytes, or no sample was decoded
     │   │   ├── NotAudioError              the bytes are no recording
     │   │   ├── NoAudioTrackError          a container without any audio track
@@ -68,6 +69,12 @@ class AudioError(InputError):
     """A recording cannot be used."""
 
 
+class UnreadableAudioError(AudioError):
+    """There is no regular file that can be read."""
+
+    default_remedy = "Check that the file exists, is a plain file, and may be read by this user."
+
+
 class EmptyAudioError(AudioError):
     """The file has no bytes, or its audio track has no samples."""
 
@@ -77,7 +84,9 @@ class EmptyAudioError(AudioError):
 class NotAudioError(AudioError):
     """The bytes are no recording in any known container."""
 
-    default_remedy = "Submit a WAV, MP3, AMR, M4A, OGG, FLAC, WMA or video file; for headerless PCM give the raw format."
+    default_remedy = (
+        "Submit a WAV, MP3, AMR, M4A, OGG, FLAC, WMA or video file; for headerless PCM give the raw format."
+    )
 
 
 class NoAudioTrackError(AudioError):

@@ -26,7 +26,7 @@ from qingting.model.call import CallInfo, Role
 from qingting.model.report import Gap, Report
 from qingting.model.transcript import EngineIdentity, Transcript, Utterance
 from qingting.report.assemble import assemble
-from qingting.report.scorecard import Card
+from qingting.report.card import Card
 from qingting.speech.recognizer import Recognizer
 
 log = logging.getLogger(__name__)
@@ -138,18 +138,6 @@ class Inspector:
         log.info("inspected a recording of %d ms", audio.format.duration_ms)
         return InspectedCall(report=report, audio=audio, seconds=watch.seconds)
 
-    def inspect_transcript(self, transcript: Transcript, call: CallInfo, roles: RoleDecision) -> Report:
-        """Analyse and score words that are known already (a script, a corrected transcript)."""
-        return self._judge(call, None, roles, transcript, self._plan_for(call.line_of_business), ())
-
-    def swap_roles(self, report: Report) -> Report:
-        """Exchange agent and customer and analyse again, without transcribing again."""
-        roles = swap(report.roles)
-        utterances = apply_roles(report.transcript.utterances, roles)
-        transcript = replace(report.transcript, utterances=utterances)
-        plan = self._plan_for(report.call.line_of_business)
-        return self._judge(report.call, report.recording, roles, transcript, plan, ())
-
     def inspect_many(self, jobs: Sequence[Job], *, workers: int) -> Iterator[Outcome]:
         """Inspect recordings `workers` at a time; outcomes come as they are ready.
 
@@ -178,7 +166,9 @@ class Inspector:
             # The message could hold customer words; its type is enough to report the defect.
             cause = f"unexpected {type(error).__name__} while inspecting"
             log.error(cause)
-            return Outcome(job=job, error=QingtingError(cause, remedy="This is a defect of Qingting: please report it."))
+            return Outcome(
+                job=job, error=QingtingError(cause, remedy="This is a defect of Qingting: please report it.")
+            )
 
     def _report(
         self,
@@ -198,33 +188,57 @@ class Inspector:
         transcript = Transcript(
             utterances=apply_roles(utterances, roles), engine=engine, duration_ms=audio.format.duration_ms
         )
-        notes = tuple(Gap(what="audio.note", reason=note) for note in audio.notes)
-        return self._judge(call, audio.format, roles, transcript, plan, notes)
-
-    def _judge(
-        self,
-        call: CallInfo,
-        recording: RecordingFormat | None,
-        roles: RoleDecision,
-        transcript: Transcript,
-        plan: Plan,
-        gaps: Iterable[Gap],
-    ) -> Report:
-        result = plan.analysis.analyze(transcript, call)
-        return assemble(
+        return judge(
             call=call,
-            recording=recording,
+            recording=audio.format,
             roles=roles,
             transcript=transcript,
-            findings=result.findings,
-            failures=result.failures,
-            gaps=(*gaps, *result.gaps),
-            card=plan.card,
-            pack=plan.pack,
-            analyzer_versions={analyzer.id: analyzer.version for analyzer in plan.analyzers},
-            created_at=self._clock().isoformat(timespec="seconds"),
-            qingting_version=__version__,
+            plan=plan,
+            gaps=tuple(Gap(what="audio.note", reason=note) for note in audio.notes),
+            now=self._clock(),
         )
+
+
+def judge(
+    *,
+    call: CallInfo,
+    roles: RoleDecision,
+    transcript: Transcript,
+    plan: Plan,
+    recording: RecordingFormat | None = None,
+    gaps: Iterable[Gap] = (),
+    now: datetime | None = None,
+) -> Report:
+    """Analyse and score words that are known: the part of an inspection after recognition."""
+    result = plan.analysis.analyze(transcript, call)
+    return assemble(
+        call=call,
+        recording=recording,
+        roles=roles,
+        transcript=transcript,
+        findings=result.findings,
+        failures=result.failures,
+        gaps=(*gaps, *result.gaps),
+        card=plan.card,
+        pack=plan.pack,
+        analyzer_versions={analyzer.id: analyzer.version for analyzer in plan.analyzers},
+        created_at=(now or datetime.now(UTC)).isoformat(timespec="seconds"),
+        qingting_version=__version__,
+    )
+
+
+def judge_swapped(report: Report, plan_for: Callable[[str], Plan]) -> Report:
+    """Exchange agent and customer and analyse again, without transcribing again."""
+    roles = swap(report.roles)
+    utterances = apply_roles(report.transcript.utterances, roles)
+    return judge(
+        call=report.call,
+        recording=report.recording,
+        roles=roles,
+        transcript=replace(report.transcript, utterances=utterances),
+        plan=plan_for(report.call.line_of_business),
+        gaps=tuple(gap for gap in report.gaps if gap.what == "audio.note"),
+    )
 
 
 def certain_roles(transcript: Transcript) -> RoleDecision:

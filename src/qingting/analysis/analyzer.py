@@ -15,15 +15,15 @@ Events of one call, in order of time:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from qingting.model.call import CallInfo, Role
-from qingting.model.finding import Finding
-
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from qingting.analysis.context import CallSoFar, UtteranceFacts
+    from qingting.model.call import CallInfo, Role
+    from qingting.model.finding import Finding
 
 
 @dataclass(frozen=True, kw_only=True)

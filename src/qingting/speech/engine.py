@@ -78,6 +78,8 @@ class Recognition:
     """0 to 1, or None."""
     flags: tuple[Flag, ...] = ()
     """What the engine itself noticed (TRUNCATED, LOOP …)."""
+    engine: EngineIdentity | None = None
+    """Set where another engine than the one asked made the text (fall-back)."""
 
 
 class SpeechEngine(ABC):
@@ -101,5 +103,5 @@ class SpeechEngine(ABC):
         EngineAnswerError.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most engines hold nothing
         """Free what the engine holds; it is not used afterwards."""

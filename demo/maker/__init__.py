@@ -1,0 +1,1 @@
+"""Making the bundled calls: speech, telephone sounds, mixing, encoding."""

@@ -1,0 +1,1 @@
+"""The analysis stage: transcript and acoustic facts in, findings with evidence out."""

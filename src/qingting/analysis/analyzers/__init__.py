@@ -1,0 +1,1 @@
+"""The inspection dimensions: every module here that does not begin with `_` is one analyzer."""

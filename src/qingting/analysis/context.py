@@ -1,0 +1,331 @@
+"""What analyzers know of a call so far: facts per utterance, computed once when it arrives."""
+
+from __future__ import annotations
+
+import heapq
+from bisect import insort
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from qingting.analysis.text import Hit, NormalText, PhraseBook
+from qingting.model.call import CallInfo, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from qingting.model.transcript import TimedText, Utterance
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Baseline:
+    """How a role has spoken so far: the measure its further speech is compared with."""
+
+    utterances: int
+    """Utterances of the role so far."""
+    characters: int
+    """Characters (Chinese) and digits or letters said so far."""
+    speech_ms: int
+    """Speech time without inner pauses."""
+    characters_per_second: float | None
+    """characters over speech_ms; None without speech time."""
+    loudness_dbfs: float | None
+    """Mean loudness of the utterances with acoustic facts, weighted by speech time; None without any."""
+    pitch_hertz: float | None
+    """Median of the utterances' median pitch; None without any."""
+
+
+class CharacterTimes:
+    """Where in time each stretch of an utterance's text was said."""
+
+    def __init__(self, utterance: Utterance) -> None:
+        self._utterance = utterance
+
+    @cached_property
+    def _units(self) -> tuple[tuple[int, int, TimedText], ...]:
+        """(start offset, end offset, unit) of every timed unit that is found in the text, in order."""
+        text, cursor = self._utterance.text, 0
+        found: list[tuple[int, int, TimedText]] = []
+        for unit in self._utterance.characters:
+            at = text.find(unit.text, cursor) if unit.text else -1
+            if at >= 0:
+                cursor = at + len(unit.text)
+                found.append((at, cursor, unit))
+        return tuple(found)
+
+    def span(self, start_char: int, end_char: int) -> tuple[int, int]:
+        """Start and end in ms of a character range; by even spread where no unit carries a time."""
+        utterance = self._utterance
+        covered = [unit for start, end, unit in self._units if start < end_char and end > start_char]
+        if covered:
+            start_ms, end_ms = covered[0].start_ms, covered[-1].end_ms
+        else:
+            length, size = utterance.end_ms - utterance.start_ms, max(len(utterance.text), 1)
+            start_ms = utterance.start_ms + length * start_char // size
+            end_ms = utterance.start_ms + length * end_char // size
+        start_ms = min(max(start_ms, utterance.start_ms), utterance.end_ms)
+        return start_ms, min(max(end_ms, start_ms), utterance.end_ms)
+
+
+class UtteranceFacts:
+    """All that is known of one utterance; what costs is computed when first asked for.
+
+    One object per analyzer, thin: the parts with state are shared between analyzers.
+    """
+
+    __slots__ = ("_hits", "_owner", "_times", "baseline", "pause_before_ms", "text", "utterance")
+
+    def __init__(
+        self,
+        *,
+        utterance: Utterance,
+        text: NormalText,
+        hits: Mapping[tuple[str, str], tuple[Hit, ...]],
+        times: CharacterTimes,
+        baseline: Baseline,
+        pause_before_ms: int,
+        owner: str = "",
+    ) -> None:
+        self.utterance = utterance
+        self.text = text
+        """Normalised text and clause borders."""
+        self.baseline = baseline
+        """How the same role spoke before this utterance."""
+        self.pause_before_ms = pause_before_ms
+        """Silence of this party since its previous utterance, or since the call's start."""
+        self._hits = hits
+        self._times = times
+        self._owner = owner
+
+    def for_analyzer(self, owner: str) -> UtteranceFacts:
+        """Return the same facts with the phrase hits of one analyzer."""
+        return UtteranceFacts(
+            utterance=self.utterance,
+            text=self.text,
+            hits=self._hits,
+            times=self._times,
+            baseline=self.baseline,
+            pause_before_ms=self.pause_before_ms,
+            owner=owner,
+        )
+
+    @property
+    def role(self) -> Role:
+        """Who speaks, as far as known."""
+        return self.utterance.role
+
+    def hits(self, label: str) -> tuple[Hit, ...]:
+        """Places where phrases of this analyzer's label stand, in order of the text."""
+        return self._hits.get((self._owner, label), ())
+
+    def time_of(self, start_char: int, end_char: int) -> tuple[int, int]:
+        """Start and end in ms of a range of utterance.text, within the utterance."""
+        return self._times.span(start_char, end_char)
+
+    def quote(self, start_char: int, end_char: int) -> str:
+        """Return the exact words of a range."""
+        return self.utterance.text[start_char:end_char]
+
+    @property
+    def characters(self) -> int:
+        """Characters said, numbers counted as spoken, punctuation left out."""
+        return spoken_characters(self.utterance, self.text)
+
+    @property
+    def speech_ms(self) -> int:
+        """Time spent speaking: without inner pauses where acoustic facts exist, else the span."""
+        return speech_time_ms(self.utterance)
+
+    @property
+    def characters_per_second(self) -> float | None:
+        """Speech rate; None without words or without time."""
+        return self.characters * 1000 / self.speech_ms if self.characters and self.speech_ms else None
+
+
+def spoken_characters(utterance: Utterance, text: NormalText) -> int:
+    """Count the characters of an utterance as spoken (一百二十, not 120)."""
+    if utterance.spoken_text and utterance.spoken_text != utterance.text:
+        return len(NormalText(utterance.spoken_text).text)
+    return len(text.text)
+
+
+def speech_time_ms(utterance: Utterance) -> int:
+    """Speech time of an utterance in ms, inner pauses left out where they are known."""
+    if utterance.voice is not None and utterance.voice.speech_ms > 0:
+        return utterance.voice.speech_ms
+    return utterance.end_ms - utterance.start_ms
+
+
+class RoleSoFar:
+    """How one role has taken part until now; grows with each event, so live equals afterwards."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+        self.utterances = 0
+        self.characters = 0
+        self.speech_ms = 0
+        """Speech time without inner pauses."""
+        self.span_ms = 0
+        """Sum of the utterances' lengths."""
+        self.last_start_ms: int | None = None
+        """When it last began to speak."""
+        self.last_end_ms: int | None = None
+        """When its last finished utterance ended."""
+        self._loudness_weighted = 0.0
+        self._loudness_ms = 0
+        self._pitches: list[float] = []
+
+    def baseline(self) -> Baseline:
+        """Return the role's manner of speaking until now, as a value."""
+        pitches, middle = self._pitches, len(self._pitches) // 2
+        pitch = None
+        if pitches:
+            pitch = pitches[middle] if len(pitches) % 2 else (pitches[middle - 1] + pitches[middle]) / 2
+        return Baseline(
+            utterances=self.utterances,
+            characters=self.characters,
+            speech_ms=self.speech_ms,
+            characters_per_second=self.characters * 1000 / self.speech_ms if self.speech_ms else None,
+            loudness_dbfs=self._loudness_weighted / self._loudness_ms if self._loudness_ms else None,
+            pitch_hertz=pitch,
+        )
+
+    def add(self, utterance: Utterance, characters: int) -> None:
+        """Take a finished utterance into the baseline."""
+        speech_ms = speech_time_ms(utterance)
+        self.utterances += 1
+        self.characters += characters
+        self.speech_ms += speech_ms
+        self.span_ms += utterance.end_ms - utterance.start_ms
+        self.last_end_ms = max(utterance.end_ms, self.last_end_ms or 0)
+        if utterance.voice is not None:
+            self._loudness_weighted += utterance.voice.loudness_dbfs * speech_ms
+            self._loudness_ms += speech_ms
+            if utterance.voice.pitch_hertz is not None:
+                insort(self._pitches, utterance.voice.pitch_hertz)
+
+
+class CallState:
+    """The shared part of a call so far; the runner moves it on before analyzers see an event."""
+
+    def __init__(self, call: CallInfo, book: PhraseBook) -> None:
+        self.call = call
+        self.now_ms = 0
+        self.utterances: list[Utterance] = []
+        self.by_index: dict[int, Utterance] = {}
+        self.roles = {role: RoleSoFar(role) for role in Role}
+        self.speaking: list[tuple[str, int, Role]] = []
+        self.silent_since_ms: int | None = None
+        self._book = book
+        self._party_end_ms: dict[str, int] = {}
+
+    def start(self, party: str, role: Role, at_ms: int) -> None:
+        """Note that a party begins to speak."""
+        self.speaking.append((party, at_ms, role))
+        self.silent_since_ms = None
+        self.roles[role].last_start_ms = at_ms
+
+    def is_running(self, utterance: Utterance) -> bool:
+        """Whether the utterance's speech start was announced and it has not been heard yet."""
+        return any((party, start) == (utterance.party, utterance.start_ms) for party, start, _ in self.speaking)
+
+    def add(self, utterance: Utterance) -> UtteranceFacts:
+        """Keep an utterance that has ended and compute its facts."""
+        text = NormalText(utterance.text)
+        role = self.roles[utterance.role]
+        facts = UtteranceFacts(
+            utterance=utterance,
+            text=text,
+            hits=self._book.find(text),
+            times=CharacterTimes(utterance),
+            baseline=role.baseline(),
+            pause_before_ms=max(utterance.start_ms - self._party_end_ms.get(utterance.party, 0), 0),
+        )
+        role.add(utterance, facts.characters)
+        self.utterances.append(utterance)
+        self.by_index[utterance.index] = utterance
+        self._party_end_ms[utterance.party] = max(utterance.end_ms, self._party_end_ms.get(utterance.party, 0))
+        key = (utterance.party, utterance.start_ms)
+        place = next(at for at, (party, start, _) in enumerate(self.speaking) if (party, start) == key)
+        del self.speaking[place]
+        if not self.speaking:
+            self.silent_since_ms = utterance.end_ms
+        return facts
+
+
+class Timers:
+    """Timers of all watches of one call, due in order of time, then of setting."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, str, str]] = []
+        self._live: dict[tuple[str, str], int] = {}
+        self._count = 0
+
+    def set(self, owner: str, at_ms: int, name: str) -> None:
+        """Set or move a timer."""
+        self._count += 1
+        self._live[owner, name] = self._count
+        heapq.heappush(self._heap, (at_ms, self._count, owner, name))
+
+    def cancel(self, owner: str, name: str) -> None:
+        """Forget a timer; unknown ones are ignored."""
+        self._live.pop((owner, name), None)
+
+    def due(self, until_ms: int) -> Iterator[tuple[int, str, str]]:
+        """Take (time, owner, name) of timers due at or before a time; more may be set meanwhile."""
+        while self._heap and self._heap[0][0] <= until_ms:
+            at_ms, number, owner, name = heapq.heappop(self._heap)
+            if self._live.get((owner, name)) == number:
+                del self._live[owner, name]
+                yield at_ms, owner, name
+
+
+class CallSoFar:
+    """One analyzer's window on the call until now. Read it; never keep what it returns beyond the event."""
+
+    __slots__ = ("_owner", "_state", "_timers")
+
+    def __init__(self, state: CallState, timers: Timers, owner: str) -> None:
+        self._state = state
+        self._timers = timers
+        self._owner = owner
+
+    @property
+    def call(self) -> CallInfo:
+        """What is known of the call besides its sound."""
+        return self._state.call
+
+    @property
+    def now_ms(self) -> int:
+        """Call time of the event being handled."""
+        return self._state.now_ms
+
+    @property
+    def utterances(self) -> Sequence[Utterance]:
+        """Everything heard, in order of end_ms, the one being handled last."""
+        return self._state.utterances
+
+    def role(self, role: Role) -> RoleSoFar:
+        """How a role has taken part, the utterance being handled included."""
+        return self._state.roles[role]
+
+    def is_speaking(self, role: Role) -> bool:
+        """Whether someone of this role is speaking now."""
+        return any(speaker == role for _, _, speaker in self._state.speaking)
+
+    def speaking_since(self, role: Role) -> int | None:
+        """When the running speech of a role began; None when it is silent."""
+        return min((start for _, start, speaker in self._state.speaking if speaker == role), default=None)
+
+    @property
+    def silent_since_ms(self) -> int | None:
+        """Since when nobody speaks; None while someone does or before anyone has."""
+        return self._state.silent_since_ms
+
+    def set_timer(self, at_ms: int, name: str) -> None:
+        """Ask for on_timer(at_ms, name); setting the same name again moves it, a past time fires next."""
+        self._timers.set(self._owner, max(at_ms, self._state.now_ms), name)
+
+    def cancel_timer(self, name: str) -> None:
+        """Forget a timer of this analyzer; unknown names are ignored."""
+        self._timers.cancel(self._owner, name)

@@ -1,0 +1,165 @@
+"""Words as rules see them: normalised text with a way back, and one search for all phrases."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+import ahocorasick
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+FILLERS = frozenset("呃")
+"""Characters that are nothing but hesitation; they never separate the words of a phrase."""
+_MEANINGFUL = frozenset("%‰+#&@°")
+"""Marks that are part of what is said, unlike punctuation."""
+SENTENCE_ENDS = frozenset("。！？!?；;\n")
+CLAUSE_ENDS = SENTENCE_ENDS | frozenset("，,、：:…")
+
+
+@lru_cache(maxsize=8192)
+def _folded(character: str) -> str:
+    """Fold a character as rules compare it: half-width, lower case; empty for punctuation and fillers."""
+    folded = unicodedata.normalize("NFKC", character).lower()
+    kept = [c for c in folded if (unicodedata.category(c)[0] in "LNM" or c in _MEANINGFUL) and c not in FILLERS]
+    return "".join(kept)
+
+
+def normalise(text: str) -> str:
+    """Return text without punctuation, spaces and fillers, half-width, in lower case."""
+    return "".join(map(_folded, text))
+
+
+class NormalText:
+    """An utterance's text as rules compare it, with the offsets to go back."""
+
+    __slots__ = ("__dict__", "offsets", "source", "text")
+
+    def __init__(self, source: str) -> None:
+        pieces: list[str] = []
+        offsets: list[int] = []
+        for index, character in enumerate(source):
+            folded = _folded(character)
+            if folded:
+                pieces.append(folded)
+                offsets.extend([index] * len(folded))
+        self.source = source
+        self.text = "".join(pieces)
+        self.offsets = offsets
+
+    def back(self, start: int, end: int) -> tuple[int, int]:
+        """Offsets in the source of the normalised range start..end (exclusive, not empty)."""
+        return self.offsets[start], self.offsets[end - 1] + 1
+
+    @cached_property
+    def clauses(self) -> tuple[tuple[int, int], ...]:
+        """Source offsets of each clause: what stands between punctuation marks."""
+        return _pieces(self.source, CLAUSE_ENDS)
+
+    @cached_property
+    def sentences(self) -> tuple[tuple[int, int], ...]:
+        """Source offsets of each sentence: what stands between sentence-ending marks."""
+        return _pieces(self.source, SENTENCE_ENDS)
+
+    def clause_at(self, offset: int) -> tuple[int, int]:
+        """Return the clause that holds a source offset; the whole text when none does."""
+        for start, end in self.clauses:
+            if start <= offset < end:
+                return start, end
+        return 0, len(self.source)
+
+
+def _pieces(source: str, ends: frozenset[str]) -> tuple[tuple[int, int], ...]:
+    found: list[tuple[int, int]] = []
+    start = 0
+    for index, character in enumerate(source):
+        if character in ends:
+            if index > start:
+                found.append((start, index))
+            start = index + 1
+    if start < len(source):
+        found.append((start, len(source)))
+    return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hit:
+    """A phrase found in an utterance."""
+
+    start_char: int
+    """Offset in utterance.text."""
+    end_char: int
+    """Exclusive."""
+    phrase: str
+    """The phrase as its lexicon writes it."""
+    normal_start: int
+    """Offset in the normalised text."""
+    normal_end: int
+    """Exclusive."""
+
+    def inside(self, other: Hit) -> bool:
+        """Whether this hit lies within another, longer one."""
+        longer = other.normal_end - other.normal_start > self.normal_end - self.normal_start
+        return longer and other.normal_start <= self.normal_start and self.normal_end <= other.normal_end
+
+
+def not_inside(hits: Iterable[Hit], others: Iterable[Hit]) -> tuple[Hit, ...]:
+    """Return the hits that are not part of a longer hit among others (满意 within 不满意)."""
+    longer = tuple(others)
+    return tuple(hit for hit in hits if not any(hit.inside(other) for other in longer))
+
+
+class PhraseBook:
+    """All phrases of all analyzers, found in one pass over an utterance.
+
+    Built once and shared by every call; immutable afterwards.
+    """
+
+    def __init__(self, phrases: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
+        """Take analyzer id -> label -> phrases; phrases that normalise to nothing are left out."""
+        entries: dict[str, list[tuple[str, str, str]]] = {}
+        for owner, labels in phrases.items():
+            for label, variants in labels.items():
+                for phrase in dict.fromkeys(variants):
+                    normal = normalise(phrase)
+                    if normal:
+                        entries.setdefault(normal, []).append((owner, label, phrase))
+        self._automaton = ahocorasick.Automaton()
+        for normal, keys in entries.items():
+            latin = (normal[0].isascii() and normal[0].isalnum(), normal[-1].isascii() and normal[-1].isalnum())
+            self._automaton.add_word(normal, (len(normal), latin, tuple(keys)))
+        self._empty = not entries
+        if entries:
+            self._automaton.make_automaton()
+
+    def find(self, text: NormalText) -> dict[tuple[str, str], tuple[Hit, ...]]:
+        """Hits by (analyzer id, label), in order; one inside a longer one of the same label is left out."""
+        if self._empty or not text.text:
+            return {}
+        found: dict[tuple[str, str], list[Hit]] = {}
+        for last, (length, latin, keys) in self._automaton.iter(text.text):
+            start, end = last + 1 - length, last + 1
+            start_char, end_char = text.back(start, end)
+            if any(latin) and not _word_borders(text.source, start_char, end_char, latin):
+                continue
+            for owner, label, phrase in keys:
+                hit = Hit(start_char=start_char, end_char=end_char, phrase=phrase, normal_start=start, normal_end=end)
+                found.setdefault((owner, label), []).append(hit)
+        return {key: _longest(hits) for key, hits in found.items()}
+
+
+def _word_borders(source: str, start: int, end: int, latin: tuple[bool, bool]) -> bool:
+    """Whether a Latin phrase stands as whole words: `ok` is not in `book`."""
+    before = latin[0] and start > 0 and source[start - 1].isascii() and source[start - 1].isalnum()
+    after = latin[1] and end < len(source) and source[end].isascii() and source[end].isalnum()
+    return not (before or after)
+
+
+def _longest(hits: list[Hit]) -> tuple[Hit, ...]:
+    if len(hits) == 1:
+        return tuple(hits)
+    kept = [hit for hit in hits if not any(hit.inside(other) for other in hits)]
+    return tuple(sorted(kept, key=lambda hit: (hit.normal_start, hit.normal_end)))

@@ -1,0 +1,109 @@
+"""Compiled steps of voice activity: loudness of 8 ms cells, the energy gate, the two thresholds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qingting.audio._compile import kernel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CELLS = 4
+"""Cells per frame of 32 ms."""
+BUCKETS = 3
+"""The noise floor is the quietest cell of this many buckets ..."""
+BUCKET_FRAMES = 24
+"""... of this many frames: 2.3 s, longer than sounds between two stop consonants, shorter than a turn."""
+
+
+@kernel
+def loudness(
+    samples: NDArray[np.float32],
+    first: int,
+    cell: int,
+    pole: float,
+    memory: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Fill `out` with the level of consecutive cells, dBFS; a first-order high-pass takes out offset and rumble.
+
+    `memory` holds the last input and output of the high-pass between calls.
+    """
+    before, passed = memory[0], memory[1]
+    keep = np.float32(pole)
+    at = first
+    for c in range(out.shape[0]):
+        energy = np.float32(0.0)
+        for i in range(at, at + cell):
+            passed = samples[i] - before + keep * passed
+            before = samples[i]
+            energy += passed * passed
+        at += cell
+        out[c] = 10.0 * np.log10(energy / cell + 1e-10)
+    memory[0], memory[1] = before, passed
+
+
+@kernel
+def gate(
+    levels: NDArray[np.float32],
+    lowest: float,
+    highest: float,
+    margin: float,
+    hold: int,
+    warm: int,
+    memory: NDArray[np.float64],
+    frames: NDArray[np.int64],
+    kinds: NDArray[np.int8],
+) -> int:
+    """Choose the frames to evaluate; returns how many were written to `frames`.
+
+    A frame is open when its loudest cell is `margin` dB over the noise floor, that bar being held
+    between `lowest` and `highest` dBFS; it stays open for `hold` frames more. When it opens after
+    a skip, the `warm` frames before it (indices may be negative: earlier blocks) are evaluated too, to set
+    the network's memory. `kinds`: 0 an open frame, 1 warm-up (passed over as silence already), 2 the first of
+    a warm-up, before which the network forgets: silence that was skipped should not weigh on the next word.
+    `memory`: minima of the buckets, current bucket's age, frames left open, frames skipped.
+    """
+    count = 0
+    for f in range(levels.shape[0] // CELLS):
+        low, high = levels[CELLS * f], levels[CELLS * f]
+        for c in range(1, CELLS):
+            low, high = min(low, levels[CELLS * f + c]), max(high, levels[CELLS * f + c])
+        if memory[BUCKETS] >= BUCKET_FRAMES:
+            for b in range(BUCKETS - 1, 0, -1):
+                memory[b] = memory[b - 1]
+            memory[0], memory[BUCKETS] = low, 0.0
+        memory[0], memory[BUCKETS] = min(memory[0], low), memory[BUCKETS] + 1.0
+        floor = memory[0]
+        for b in range(1, BUCKETS):
+            floor = min(floor, memory[b])
+        if high > min(max(floor + margin, lowest), highest):
+            if memory[BUCKETS + 1] == 0.0:
+                skipped = int(min(memory[BUCKETS + 2], warm))
+                for back in range(skipped, 0, -1):
+                    frames[count], kinds[count] = f - back, 2 if back == skipped else 1
+                    count += 1
+            memory[BUCKETS + 1] = hold + 1.0
+        if memory[BUCKETS + 1] > 0.0:
+            memory[BUCKETS + 1] -= 1.0
+            memory[BUCKETS + 2] = 0.0
+            frames[count], kinds[count] = f, 0
+            count += 1
+        else:
+            memory[BUCKETS + 2] += 1.0
+    return count
+
+
+@kernel
+def threshold(probabilities: NDArray[np.float32], on: float, off: float, speaking: int, out: NDArray[np.int8]) -> None:
+    """Mark frames as speech: from a probability of `on` until it falls below `off`."""
+    now = speaking
+    for f in range(probabilities.shape[0]):
+        if probabilities[f] >= on:
+            now = 1
+        elif probabilities[f] < off:
+            now = 0
+        out[f] = now

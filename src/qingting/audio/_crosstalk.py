@@ -1,0 +1,107 @@
+"""Tells the faint echo of one party on the other party's channel from real speech."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qingting.audio.acoustics import HOP_MS, channel_levels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Span = tuple[int, int]
+"""Start and end (exclusive) in milliseconds, multiples of 10."""
+
+_QUIETER_DB = 10.0
+"""An echo is at least so much weaker than its source; side tones and line echoes are 12 to 40 dB down."""
+_ALIKE = 0.4
+"""Correlation with the source from which sound counts as its echo; two people speaking at once stay below 0.25 ..."""
+_ALIKE_SHORT = 0.55
+"""... but short stretches of two voices can be alike by chance."""
+_SHORT_MS = 800
+_LEAST_MS = 300
+"""Shorter weak stretches are left alone: the dips inside one's own words."""
+_SPLIT_MS = 480
+"""An echo of this length between own words parts them into two spans."""
+_LEFTOVER_MS = 200
+"""What remains beside an echo and is shorter than this is no speech."""
+_ECHO_MS = 400
+"""Longest delay of an echo (satellite and voice-over-IP paths included)."""
+_EARLY_MS = 20
+"""Recorders may shift the channels against each other a little."""
+_LOOK_MS = 4000
+"""So much of a stretch is enough to decide."""
+
+
+def without_crosstalk(
+    pcm: NDArray[np.int16], rate_hertz: int, own: int, other: int, spans: list[Span]
+) -> tuple[list[Span], int]:
+    """Take the echo of channel `other` out of the spans of channel `own`; returns the rest and how many echoes went.
+
+    pcm: int16, shape [channels, samples]. Each span is decided alone, from sound up to its end.
+    A stretch is an echo when it is much weaker than the other channel was within the delay of an echo,
+    and the highest normalised cross-correlation of both over those delays is high.
+    """
+    levels = channel_levels(pcm[own], rate_hertz), channel_levels(pcm[other], rate_hertz)
+    kept: list[Span] = []
+    removed = 0
+    for span in spans:
+        weak = _weak_stretches(*levels, span)
+        echoes = [stretch for stretch in weak if _is_echo(pcm, rate_hertz, own, other, stretch)]
+        removed += len(echoes)
+        kept += _remainder(span, echoes)
+    return kept, removed
+
+
+def _weak_stretches(own: NDArray[np.float32], other: NDArray[np.float32], span: Span) -> list[Span]:
+    first, last = span[0] // HOP_MS, min(span[1] // HOP_MS, own.size)
+    reach = _ECHO_MS // HOP_MS
+    recent = np.pad(other[max(0, first - reach) : last], (max(0, reach - first), 0), constant_values=-100.0)
+    if recent.size <= reach or own[first:last].max() > recent.max() + _QUIETER_DB:
+        return []
+    loudest = np.lib.stride_tricks.sliding_window_view(recent, reach + 1).max(axis=1)
+    weak = (loudest - own[first:last] >= _QUIETER_DB).astype(np.int8)
+    edges = np.flatnonzero(np.diff(weak, prepend=np.int8(0), append=np.int8(0))) + first
+    runs = ((int(a) * HOP_MS, int(b) * HOP_MS) for a, b in zip(edges[::2], edges[1::2], strict=True))
+    return [(start, end) for start, end in runs if end - start >= _LEAST_MS]
+
+
+def _remainder(span: Span, echoes: list[Span]) -> list[Span]:
+    pieces: list[Span] = []
+    start, end = span
+    for echo_start, echo_end in echoes:
+        if echo_start - start < _LEFTOVER_MS:
+            start = echo_end
+        elif end - echo_end < _LEFTOVER_MS:
+            end = echo_start
+        elif echo_end - echo_start >= _SPLIT_MS:
+            pieces.append((start, echo_start))
+            start = echo_end
+    return [*pieces, (start, end)] if end - start >= _LEFTOVER_MS or not echoes else pieces
+
+
+def _is_echo(pcm: NDArray[np.int16], rate_hertz: int, own: int, other: int, stretch: Span) -> bool:
+    per_ms = rate_hertz // 1000
+    start_ms, end_ms = stretch[0], min(stretch[1], stretch[0] + _LOOK_MS)
+    first, last = start_ms * per_ms, min(end_ms * per_ms, pcm.shape[1])
+    before = min(first, _ECHO_MS * per_ms)
+    after = min(pcm.shape[1] - last, _EARLY_MS * per_ms)
+    # The first difference evens the spectrum out, so that two voices of like pitch do not correlate.
+    echo = np.diff(pcm[own, first:last].astype(np.float32))
+    source = np.diff(pcm[other, first - before : last + after].astype(np.float32))
+    bar = _ALIKE if end_ms - start_ms >= _SHORT_MS else _ALIKE_SHORT
+    return _alike(echo, source) >= bar
+
+
+def _alike(echo: NDArray[np.float32], source: NDArray[np.float32]) -> float:
+    """Highest normalised correlation of `echo` with any stretch of `source` of the same length."""
+    size = 1 << (source.size - 1).bit_length()
+    spectrum = np.fft.rfft(source, size) * np.conj(np.fft.rfft(echo, size))
+    shifts = source.size - echo.size + 1
+    products = np.fft.irfft(spectrum, size)[:shifts]
+    energy = np.concatenate([[0.0], np.cumsum(source.astype(np.float64) ** 2)])
+    own_energy = float(np.sum(echo.astype(np.float64) ** 2))
+    scale = np.sqrt(np.maximum(energy[echo.size :] - energy[:shifts], 0.0) * own_energy)
+    return float(np.max(np.abs(products) / np.maximum(scale, 1e-3)))

@@ -1,0 +1,132 @@
+"""The composition root: the only place that picks implementations from settings."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qingting.analysis.discovery import discover
+from qingting.analysis.packs import build_analyzers, load_pack, pack_names
+from qingting.analysis.runner import Inspection as Analysis
+from qingting.audio.options import AudioLimits, AudioOptions, NoiseReduction, RawFormat
+from qingting.audio.worker import WorkerPool
+from qingting.inspector import Inspector, Plan
+from qingting.report.card import builtin_cards, load_card
+from qingting.speech import catalog
+from qingting.speech.recognizer import Recognizer
+
+if TYPE_CHECKING:
+    from qingting.model.audio import PreparedAudio
+    from qingting.report.card import Card
+    from qingting.settings import Settings
+    from qingting.speech.catalog import EngineState
+    from qingting.speech.engine import SpeechEngine
+
+PREPARE = "qingting.audio.front_end:prepare"
+"""Runs in worker processes: recordings from outside may crash a decoder."""
+
+
+@contextmanager
+def open_inspector(
+    settings: Settings,
+    *,
+    engine: SpeechEngine | None = None,
+    raw: RawFormat | None = None,
+    noise_reduction: str | None = None,
+) -> Iterator[Inspector]:
+    """Give an Inspector with its worker processes and engine; both are closed afterwards.
+
+    `engine` replaces the one that the settings choose (tests, own engines). Raises
+    UnknownEngineError, EngineUnavailableError or MissingExtraError when none can run.
+    """
+    owned = engine is None
+    chosen = engine if engine is not None else open_engine(settings)
+    options = audio_options(settings, raw=raw, noise_reduction=noise_reduction)
+    timeout = settings.audio.decode_timeout_seconds
+    try:
+        with WorkerPool(PREPARE, workers=settings.workers, timeout_seconds=timeout) as pool:
+
+            def prepare(path: Path, audio: AudioOptions) -> PreparedAudio:
+                prepared: PreparedAudio = pool.run(path, audio)
+                return prepared
+
+            yield Inspector(
+                prepare=prepare,
+                recognizer=Recognizer(chosen),
+                plan_for=plans(settings),
+                audio_options=options,
+                role_threshold=settings.role_threshold,
+            )
+    finally:
+        if owned:
+            chosen.close()
+
+
+def open_engine(settings: Settings) -> SpeechEngine:
+    """Open the engine that the settings choose, wrapped with retry and limits."""
+    return catalog.open_engine(settings.engine, cache_folder=settings.cache_folder, workers=settings.workers)
+
+
+def engine_states(settings: Settings) -> list[EngineState]:
+    """Every engine and whether it can run here."""
+    return catalog.engine_states(cache_folder=settings.cache_folder)
+
+
+def engine_choice(settings: Settings) -> str:
+    """One sentence: which engine would run and why."""
+    return catalog.explain_choice(settings.engine, cache_folder=settings.cache_folder)
+
+
+def audio_options(
+    settings: Settings, *, raw: RawFormat | None = None, noise_reduction: str | None = None
+) -> AudioOptions:
+    """The audio stage's options from the settings."""
+    audio = settings.audio
+    return AudioOptions(
+        limits=AudioLimits(
+            max_bytes=audio.max_bytes,
+            max_seconds=audio.max_seconds,
+            max_channels=audio.max_channels,
+            decode_timeout_seconds=audio.decode_timeout_seconds,
+        ),
+        raw=raw,
+        noise_reduction=NoiseReduction(noise_reduction or audio.noise_reduction),
+        separate_speakers=audio.separate_speakers,
+    )
+
+
+def plans(settings: Settings) -> Callable[[str], Plan]:
+    """How each line of business is analysed and scored; every plan is built once, at first use.
+
+    The function raises PackError for an unknown line of business or a broken pack or card,
+    DiscoveryError for a broken analyzer.
+    """
+    classes = discover()
+    folder = settings.pack_folder
+
+    @functools.cache
+    def plan_for(line_of_business: str) -> Plan:
+        pack = load_pack(line_of_business, folder=folder) if folder else load_pack(line_of_business)
+        return Plan(
+            pack=pack.label, analysis=Analysis(build_analyzers(pack, classes)), card=_card(settings, line_of_business)
+        )
+
+    return plan_for
+
+
+def lines_of_business(settings: Settings) -> tuple[str, ...]:
+    """Ids of all packs, own ones included."""
+    own = pack_names(settings.pack_folder) if settings.pack_folder else ()
+    return tuple(sorted({*pack_names(), *own}))
+
+
+def _card(settings: Settings, line_of_business: str) -> Card:
+    if settings.card_folder:
+        own = settings.card_folder / f"{line_of_business}.yaml"
+        if own.is_file():
+            return load_card(own)
+    cards = builtin_cards()
+    return cards.get(line_of_business, cards["general"])

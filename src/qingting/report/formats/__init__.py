@@ -1,0 +1,1 @@
+"""The report as JSON, HTML page, terminal summary and spreadsheet rows."""
