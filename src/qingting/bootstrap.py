@@ -17,12 +17,12 @@ from qingting.inspector import Inspector, Plan
 from qingting.report.card import builtin_cards, load_card
 from qingting.speech import catalog
 from qingting.speech.recognizer import Recognizer
+from qingting.speech.wrappers import CheckedEngine, LimitedEngine, RetryingEngine
 
 if TYPE_CHECKING:
     from qingting.model.audio import PreparedAudio
     from qingting.report.card import Card
     from qingting.settings import Settings
-    from qingting.speech.catalog import EngineState
     from qingting.speech.engine import SpeechEngine
 
 PREPARE = "qingting.audio.front_end:prepare"
@@ -66,18 +66,12 @@ def open_inspector(
 
 
 def open_engine(settings: Settings) -> SpeechEngine:
-    """Open the engine that the settings choose, wrapped with retry and limits."""
-    return catalog.open_engine(settings.engine, cache_folder=settings.cache_folder, workers=settings.workers)
+    """Open the engine that the settings choose, held to its contract and asked again after passing errors.
 
-
-def engine_states(settings: Settings) -> list[EngineState]:
-    """Every engine and whether it can run here."""
-    return catalog.engine_states(cache_folder=settings.cache_folder)
-
-
-def engine_choice(settings: Settings) -> str:
-    """One sentence: which engine would run and why."""
-    return catalog.explain_choice(settings.engine, cache_folder=settings.cache_folder)
+    Raises UnknownEngineError, or the reason why it cannot run here.
+    """
+    engine = catalog.create(settings.engine, cache=settings.cache_folder, workers=settings.workers)
+    return LimitedEngine(RetryingEngine(CheckedEngine(engine)), concurrent=settings.workers)
 
 
 def audio_options(

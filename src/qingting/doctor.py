@@ -147,17 +147,19 @@ def _worker(settings: Settings) -> Iterator[Check]:
 
 
 def _engines(settings: Settings) -> Iterator[Check]:
-    from qingting.bootstrap import engine_choice, engine_states
+    from qingting.speech import catalog
 
-    ready = False
-    for state in engine_states(settings):
-        ready = ready or state.ready
-        detail = f"{state.model}: {state.detail}"
-        mark: State = "ok" if state.ready else "warning"
-        yield Check(name=f"engine {state.name}", state=mark, detail=detail, remedy=state.remedy)
-    choice = engine_choice(settings)
-    remedy = "" if ready else "pip install 'qingting[embedded]'"
-    yield Check(name="engine choice", state="ok" if ready else "fault", detail=choice, remedy=remedy)
+    for name in catalog.engine_names():
+        found = catalog.availability(name)
+        state: State = "ok" if found.available else "warning"
+        yield Check(name=f"engine {name}", state=state, detail=found.detail, remedy=found.remedy)
+    if settings.engine == catalog.AUTO:
+        yield Check(name="engine choice", state="ok", detail=catalog.choose().explanation)
+        return
+    chosen = catalog.availability(settings.engine)
+    state = "ok" if chosen.available else "fault"
+    detail = f"{settings.engine}: the settings name it"
+    yield Check(name="engine choice", state=state, detail=detail, remedy=chosen.remedy)
 
 
 def _analyzers(settings: Settings) -> Iterator[Check]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from qingting import __version__
 from qingting.analysis.analyzer import Analyzer
 from qingting.analysis.runner import Inspection as Analysis
 from qingting.audio.encode import encode_mp3, peaks
@@ -222,8 +221,8 @@ def judge(
         card=plan.card,
         pack=plan.pack,
         analyzer_versions={analyzer.id: analyzer.version for analyzer in plan.analyzers},
+        analyzer_names={analyzer.id: analyzer.name for analyzer in plan.analyzers},
         created_at=(now or datetime.now(UTC)).isoformat(timespec="seconds"),
-        qingting_version=__version__,
     )
 
 

@@ -56,15 +56,14 @@ def gate(
     warm: int,
     memory: NDArray[np.float64],
     frames: NDArray[np.int64],
-    kinds: NDArray[np.int8],
+    counts: NDArray[np.bool_],
 ) -> int:
     """Choose the frames to evaluate; returns how many were written to `frames`.
 
     A frame is open when its loudest cell is `margin` dB over the noise floor, that bar being held
     between `lowest` and `highest` dBFS; it stays open for `hold` frames more. When it opens after
-    a skip, the `warm` frames before it (indices may be negative: earlier blocks) are evaluated too, to set
-    the network's memory. `kinds`: 0 an open frame, 1 warm-up (passed over as silence already), 2 the first of
-    a warm-up, before which the network forgets: silence that was skipped should not weigh on the next word.
+    a skip, the `warm` frames before it (indices may be negative: earlier blocks) are evaluated too, to lead
+    the network's memory over the skip: `counts` is False for them, as they were passed over as silence already.
     `memory`: minima of the buckets, current bucket's age, frames left open, frames skipped.
     """
     count = 0
@@ -82,15 +81,14 @@ def gate(
             floor = min(floor, memory[b])
         if high > min(max(floor + margin, lowest), highest):
             if memory[BUCKETS + 1] == 0.0:
-                skipped = int(min(memory[BUCKETS + 2], warm))
-                for back in range(skipped, 0, -1):
-                    frames[count], kinds[count] = f - back, 2 if back == skipped else 1
+                for back in range(int(min(memory[BUCKETS + 2], warm)), 0, -1):
+                    frames[count], counts[count] = f - back, False
                     count += 1
             memory[BUCKETS + 1] = hold + 1.0
         if memory[BUCKETS + 1] > 0.0:
             memory[BUCKETS + 1] -= 1.0
             memory[BUCKETS + 2] = 0.0
-            frames[count], kinds[count] = f, 0
+            frames[count], counts[count] = f, True
             count += 1
         else:
             memory[BUCKETS + 2] += 1.0

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from qingting.audio._samples import from_frame
-from qingting.audio._track import Track, filled
+from qingting.audio._track import Track, filled, mostly_lost
 from qingting.errors import AudioLimitError, BrokenAudioError, EmptyAudioError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def amr_kind(head: bytes) -> AmrKind | None:
 def amr_frames(data: bytes, kind: AmrKind) -> Iterator[bytes | float]:
     """Yield every frame of a file, and for each damaged stretch the seconds it stood for."""
     good = re.compile(b"[" + b"".join(re.escape(bytes([h])) for h in range(128) if _whole(h, kind)) + b"]")
-    at, recent = len(kind.magic), kind.sizes[7]
+    at, recent = len(kind.magic), float(kind.sizes[7])
     while at < len(data):
         size = kind.frame_size(data[at])
         if size and (data[at] & _QUALITY or _fits(data, at, kind)):
@@ -102,16 +102,23 @@ def read_amr(file: BinaryIO, size: int, kind: AmrKind, assembly: Assembly) -> Tr
     if not any(isinstance(frame, bytes) for frame in frames):
         raise BrokenAudioError("no AMR frame was found after the header")
     assembly.check(kind.rate_hertz, 1)
-    lost = _decode(frames, kind, assembly)
-    return Track(container="amr", codec=kind.codec, rate_hertz=kind.rate_hertz, channels=1, damage=filled(lost))
+    tail = ("录音在一帧中间断开，结尾可能缺失。",) if frames[-1] == FRAME_SECONDS else ()
+    lost = _decode(frames[:-1] if tail else frames, kind, assembly)
+    if mostly_lost(lost, assembly.seconds):
+        raise BrokenAudioError("nearly all of the data is damaged")
+    return Track(
+        container="amr", codec=kind.codec, rate_hertz=kind.rate_hertz, channels=1, damage=(*filled(lost), *tail)
+    )
 
 
 def _decode(frames: list[bytes | float], kind: AmrKind, assembly: Assembly) -> float:
     """Decode frames into the assembly; returns the seconds that had to be filled."""
     import av
+    from av.audio.codeccontext import AudioCodecContext
     from av.audio.fifo import AudioFifo
 
-    decoder, fifo, lost = av.CodecContext.create(_decoder_name(frames, kind), "r"), AudioFifo(), 0.0
+    decoder = cast(AudioCodecContext, av.CodecContext.create(_decoder_name(frames, kind), "r"))
+    fifo, lost = AudioFifo(), 0.0
 
     def drain() -> None:
         batch = fifo.read(0, partial=True) if fifo.samples else None

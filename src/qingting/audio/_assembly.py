@@ -108,7 +108,10 @@ class Assembly:
         return pcm
 
     def _begin(self, rate_hertz: int, channels: int) -> None:
-        self.check(rate_hertz, channels)
+        if not self.rate_hertz:
+            self.check(rate_hertz, channels)
+        elif not _LOWEST_HERTZ <= rate_hertz <= _HIGHEST_HERTZ:
+            raise BrokenAudioError("the sample rate changes to an impossible value")
         self._flush()
         self._settle(rate_hertz, channels)
         self._source = (rate_hertz, channels)

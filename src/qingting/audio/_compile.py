@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 import numba
 
@@ -20,9 +20,12 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     writable place at all) compiled anew in each process. Multiply-adds may be fused, but sums
     keep their written order: results then do not depend on how a recording is cut into blocks.
     """
-    options = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True}
     try:
-        compiled: Callable[_P, _R] = numba.njit(cache=True, **options)(function)
+        compiled = _njit(function, cache=True)
     except RuntimeError:  # numba: "cannot cache function: no locator available"
-        compiled = numba.njit(**options)(function)
-    return compiled
+        compiled = _njit(function, cache=False)
+    return cast("Callable[_P, _R]", compiled)
+
+
+def _njit(function: Callable[..., object], *, cache: bool) -> object:
+    return numba.njit(function, cache=cache, fastmath={"contract"}, error_model="numpy", nogil=True)

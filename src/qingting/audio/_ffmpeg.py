@@ -5,14 +5,15 @@ The bytes are hostile until proven otherwise:
 - FFmpeg sees an open file object, never a name, and only the containers listed here: play
   lists and network formats, which make it open other files or hosts, are out of reach.
 - The first error ends decoding: feeding a decoder on after an error makes damaged AAC
-  crash the process.
+  crash the process. Only the MPEG layer II and III decoders, which take it, go on.
 - What is missing in the middle becomes silence, so that every later time stays true.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import av
 import av.logging
@@ -20,8 +21,15 @@ from av.audio.fifo import AudioFifo
 
 from qingting.audio._gaps import GapWatch
 from qingting.audio._samples import Block, from_frame
-from qingting.audio._track import Track, clock, missing_at_end
-from qingting.errors import AudioError, BrokenAudioError, EmptyAudioError, NoAudioTrackError, NotAudioError
+from qingting.audio._track import Track, broken_off, differs_from_header, filled, mostly_lost
+from qingting.errors import (
+    AudioError,
+    AudioLimitError,
+    BrokenAudioError,
+    EmptyAudioError,
+    NoAudioTrackError,
+    NotAudioError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +49,10 @@ _CONTAINERS = (
 )
 _BY_SUFFIX = {".g722": "g722", ".722": "g722", ".gsm": "gsm"}
 """Headerless formats that only a file name tells; used when the bytes claim nothing."""
-_OWN_DECODERS = {"amrnb": "libopencore_amrnb"}
-"""FFmpeg's own AMR-NB decoder fails on the silence (DTX) frames that every telephone sends."""
+_OWN_DECODERS = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
+"""FFmpeg's own AMR decoders fail on the silence (DTX) frames that every telephone sends."""
+_ROBUST = frozenset({"mp3", "mp3float", "mp2", "mp2float"})
+"""Decoders that may go on after an error: their frames stand nearly alone."""
 _STATED_BY = frozenset({"mov", "matroska", "asf", "avi", "flac", "wav", "w64", "aiff", "au", "caf"})
 """Containers whose header says how long the recording is."""
 _IO_BYTES = 1 << 17
@@ -66,6 +76,9 @@ class _Reader:
     watch: GapWatch
     fifo: AudioFifo = field(default_factory=AudioFifo)
 
+    def __post_init__(self) -> None:
+        self.tick = float(self.stream.time_base or 0)
+
     def run(self) -> bool:
         """Decode until the end (True) or the first error (False)."""
         packets = self.container.demux(self.stream)
@@ -73,23 +86,36 @@ class _Reader:
         robust = self.stream.codec_context.name in _ROBUST
         barren = 0
         while barren < _MAX_BARREN_PACKETS:
-            frames: list[AudioFrame] = []
             try:
-                packet = _attempt(lambda: next(packets, None))
-                if packet is None:
-                    break
-                self._fill(self.watch.before_packet(packet, self._seconds))
-                frames = _attempt(lambda: decoder.decode(packet))  # noqa: B023 (called at once)
+                packet = _attempt(partial(next, packets, None))
             except _FaultError:
-                if packet is None or not robust:
-                    self._drain()
-                    return False
+                return self._end(finished=False)
+            if packet is None:
+                break
+            try:
+                frames = _attempt(partial(self._decode, decoder, packet))
+            except _FaultError:
+                if not robust:
+                    return self._end(finished=False)
+                frames = 0
                 self._fill(self.watch.spoilt_packet(packet, self._seconds))
             barren = 0 if frames else barren + 1
-            for frame in frames:
-                self._take(frame)
-        self._drain()
-        return True
+        return self._end(finished=True)
+
+    def _decode(self, decoder: AudioCodecContext, packet: Packet[AudioStream]) -> int:
+        """Decode one packet into the assembly; returns the number of frames it gave."""
+        self._fill(self.watch.before_packet(packet, self._seconds))
+        frames = decoder.decode(packet)
+        for frame in frames:
+            self._take(frame)
+        return len(frames)
+
+    def _end(self, *, finished: bool) -> bool:
+        try:
+            _attempt(self._drain)
+        except _FaultError:
+            return False
+        return finished
 
     @property
     def _seconds(self) -> float:
@@ -102,8 +128,8 @@ class _Reader:
             self.assembly.add_silence(gap, self.stream.rate, self.stream.channels)
 
     def _take(self, frame: AudioFrame) -> None:
-        if self.timed:
-            start = float(frame.pts * self.time_base) if frame.pts is not None else None
+        if self.watch.timed:
+            start = frame.pts * self.tick if frame.pts is not None else None
             self._fill(self.watch.before_frame(start, frame.samples / frame.sample_rate, self._seconds))
         frame.pts = None
         try:
@@ -122,20 +148,17 @@ class _Reader:
             self.assembly.add(_block(frame), frame.sample_rate)
 
 
-def read_ffmpeg(
-    file: BinaryIO, assembly: Assembly, *, kind: str, forced: str | None = None, rate_hertz: int = 0
-) -> Track:
+def read_ffmpeg(file: BinaryIO, assembly: Assembly, *, kind: str, forced: str | None = None) -> Track:
     """Decode the first audio track of any container listed above.
 
     `kind` is what the first bytes claim: it tells a damaged recording from no recording.
-    `forced` names a headerless format, `rate_hertz` its rate.
+    `forced` names a headerless format.
     Raises NotAudioError, NoAudioTrackError, BrokenAudioError, EmptyAudioError, and what
     Assembly raises on limits. A track that breaks off is no error: Track.damage says so.
     """
     av.logging.set_level(None)
-    tagged = _has_frame_count(file)
     try:
-        container = _attempt(lambda: _open(file, forced, rate_hertz))
+        container = _attempt(lambda: _open(file, forced))
     except _FaultError:
         raise _hopeless(kind, "the container's header is damaged") from None
     with container:
@@ -143,10 +166,12 @@ def read_ffmpeg(
         rate, channels, tracks = stream.rate or 0, stream.channels, len(container.streams.audio)
         assembly.check(rate, channels)
         name = container.format.name
-        stated = _stated_seconds(container, stream) if tagged or set(name.split(",")) & _STATED_BY else 0.0
-        watch = GapWatch(container=name)
+        stated = _stated_seconds(container, stream, file)
+        watch = GapWatch(container=name, stated_seconds=stated)
         finished = _Reader(container=container, stream=stream, assembly=assembly, watch=watch).run()
         codec = stream.codec_context.codec.canonical_name
+    if mostly_lost(watch.filled_seconds, assembly.seconds):
+        raise _hopeless(kind, "nearly all of the data is damaged")
     if not assembly.seconds:
         if not finished or not kind:
             raise _hopeless(kind, "not one sample could be decoded")
@@ -172,19 +197,17 @@ def suffix_format(suffix: str) -> str | None:
 def _attempt(action: Callable[[], _T]) -> _T:
     try:
         return action()
-    except (AudioError, MemoryError):
+    except (AudioLimitError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 (whatever a library raises on hostile bytes means the same)
         raise _FaultError(type(error).__name__) from None
 
 
-def _open(file: BinaryIO, forced: str | None, rate_hertz: int) -> InputContainer:
+def _open(file: BinaryIO, forced: str | None) -> InputContainer:
     file.seek(0)
     options = {"max_size": str(1 << 18), "protocol_whitelist": "none"}
     if forced is None:
         options["format_whitelist"] = _CONTAINERS
-    elif rate_hertz:
-        options["sample_rate"] = str(rate_hertz)
     return av.open(file, "r", format=forced, options=options, metadata_errors="ignore", buffer_size=_IO_BYTES)
 
 
@@ -221,16 +244,22 @@ def _block(frame: AudioFrame) -> Block:
     return samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)
 
 
-def _stated_seconds(container: InputContainer, stream: AudioStream) -> float:
+def _stated_seconds(container: InputContainer, stream: AudioStream, file: BinaryIO) -> float:
+    """Duration in the header; 0 when there is none, or FFmpeg guesses it from the size."""
+    name = container.format.name
+    if not (set(name.split(",")) & _STATED_BY or (name == "mp3" and _has_frame_count(file))):
+        return 0.0
     if stream.duration is not None and stream.time_base is not None:
         return max(0.0, float(stream.duration * stream.time_base))
     return max(0.0, (container.duration or 0) / av.time_base)
 
 
 def _has_frame_count(file: BinaryIO) -> bool:
-    """Whether an MP3 states its number of frames; FFmpeg else guesses a length from its size."""
+    """Whether an MP3 states its number of frames; leaves the file where it was."""
+    before = file.tell()
     file.seek(0)
     head = file.read(_TAG_BYTES)
+    file.seek(before)
     return b"Xing" in head or b"Info" in head
 
 
@@ -243,12 +272,12 @@ def _ogg_is_closed(file: BinaryIO) -> bool:
 
 
 def _damage(seconds: float, stated: float, watch: GapWatch, *, finished: bool) -> tuple[str, ...]:
-    found = []
-    if watch.filled_seconds:
-        found.append(f"中间缺失约 {clock(watch.filled_seconds)}，已用静音补齐，时间轴不受影响。")
+    lost = filled(watch.filled_seconds)
     if not finished:
-        found.append(f"在 {clock(seconds)} 处数据损坏，之后的内容未能解码。")
-    return (*found, *missing_at_end(stated, seconds))
+        return (*lost, broken_off(seconds, stated))
+    if watch.spoilt and not lost:
+        lost = ("个别数据帧损坏，已跳过。",)
+    return (*lost, *differs_from_header(stated, seconds))
 
 
 def _notes(tracks: int, watch: GapWatch) -> tuple[str, ...]:

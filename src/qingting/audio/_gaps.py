@@ -32,12 +32,14 @@ class GapWatch:
     """Sum of the gaps reported."""
     ignored: int = 0
     """Gaps that cannot be true."""
+    spoilt: int = 0
+    """Packets that could not be decoded."""
     _expected: float | None = None
     _bytes: int = 0
 
     def __post_init__(self) -> None:
         names = set(self.container.split(","))
-        self._timed = bool(names & _BY_TIME)
+        self.timed: bool = bool(names & _BY_TIME)
         self._placed = bool(names & _BY_POSITION)
 
     def before_packet(self, packet: Packet[Any], seconds_so_far: float) -> float:
@@ -52,6 +54,7 @@ class GapWatch:
 
     def spoilt_packet(self, packet: Packet[Any], seconds_so_far: float) -> float:
         """Seconds that a packet stood for which could not be decoded."""
+        self.spoilt += 1
         if not self._placed or self._bytes <= packet.size:
             return 0.0
         self._bytes -= packet.size
@@ -61,7 +64,7 @@ class GapWatch:
 
     def before_frame(self, start: float | None, length: float, seconds_so_far: float) -> float:
         """Seconds between the end of the last frame and the time stamp `start` of this one."""
-        if not self._timed:
+        if not self.timed:
             return 0.0
         before = self._expected
         if start is None:

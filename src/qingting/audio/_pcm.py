@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
-from qingting.audio._samples import ENCODINGS
-from qingting.audio._track import Track, missing_at_end
+from qingting.audio._samples import ENCODINGS, silence_unwritten
+from qingting.audio._track import Track, differs_from_header, filled
 from qingting.audio._wav import PcmLayout
 from qingting.errors import EmptyAudioError, NotAudioError
 
@@ -50,21 +50,23 @@ def read_pcm(file: BinaryIO, layout: PcmLayout, assembly: Assembly) -> Track:
     if layout.length == 0:
         raise EmptyAudioError("the recording has a header, but no samples")
     file.seek(layout.offset)
-    left, step = layout.length, _BLOCK_BYTES - _BLOCK_BYTES % layout.frame_bytes
+    lost, left, step = 0, layout.length, _BLOCK_BYTES - _BLOCK_BYTES % layout.frame_bytes
     while left > 0:
         data = _read_exactly(file, min(left, step))
         data = data[: len(data) - len(data) % layout.frame_bytes]
         if not data:
             break
-        assembly.add(layout.encoding.read(data).reshape(-1, layout.channels), layout.rate_hertz)
         left -= len(data)
-    seconds = (layout.length - left) / layout.frame_bytes / layout.rate_hertz
+        data, unwritten = silence_unwritten(data, layout.encoding.codec)
+        lost += unwritten
+        assembly.add(layout.encoding.read(data).reshape(-1, layout.channels), layout.rate_hertz)
+    second = layout.frame_bytes * layout.rate_hertz
     return Track(
         container=layout.container,
         codec=layout.encoding.codec,
         rate_hertz=layout.rate_hertz,
         channels=layout.channels,
-        damage=missing_at_end(layout.stated / layout.frame_bytes / layout.rate_hertz, seconds),
+        damage=filled(lost / second) + differs_from_header(layout.stated / second, (layout.length - left) / second),
         notes=("文件头注明的长度小于实际数据，已按实际数据读取。",) if layout.understated else (),
     )
 

@@ -95,70 +95,78 @@ def _peaks(
 
 
 @kernel
+def _curve(
+    x: NDArray[np.float32], energy: NDArray[np.float64], step: int, done: int, sums: NDArray[np.float32]
+) -> NDArray[np.float32]:  # correlation with the sound one lag later, -1 to 1; blocks before `done` are in `sums`
+    for block in range(max(done, step), step + _WINDOW_HOPS):
+        _correlate(x, HOP * block, sums[block % _WINDOW_HOPS])
+    at, size = HOP * step, HOP * _WINDOW_HOPS
+    own = energy[at + size] - energy[at]
+    curve = np.empty(_LAGS, np.float32)
+    for lag in range(_LAGS):
+        first = at + _FIRST_LAG + lag
+        other = energy[first + size] - energy[first]
+        curve[lag] = ((sums[0, lag] + sums[1, lag]) + sums[2, lag]) / np.sqrt(own * other + 1e-9)
+    return curve
+
+
+@kernel
+def _origin(
+    lag: float, old: NDArray[np.float64], lags: NDArray[np.float64], count: int, costs: NDArray[np.float64]
+) -> tuple[int, float]:  # cheapest way to a candidate from those of the step before; lag 0 means: no pitch
+    best, cheapest = 0, 1e30
+    for p in range(count + 1):
+        cost = old[p]
+        if (lag > 0.0) != (p < count):
+            cost += costs[2]
+        elif lag > 0.0:
+            cost += costs[1] * min(abs(np.log(lag / lags[p])), 1.0)
+        if cost < cheapest:
+            best, cheapest = p, cost
+    return best, cheapest
+
+
+@kernel
+def _trace(
+    lags: NDArray[np.float64], before: NDArray[np.int8], counts: NDArray[np.int8], last: int, out: NDArray[np.float32]
+) -> None:
+    choice = last
+    for s in range(out.shape[0] - 1, -1, -1):
+        out[s] = RATE_HERTZ / lags[s, choice] if choice < counts[s] else 0.0
+        choice = before[s, choice]
+
+
+@kernel
 def track(
     x: NDArray[np.float32], loud: NDArray[np.bool_], costs: NDArray[np.float64], out: NDArray[np.float32]
 ) -> None:
     """Fill `out` with the pitch of each 10 ms step in hertz, 0 where there is none.
 
-    x: samples at 8 kHz, HOP * (steps + 2) + REACH of them, the first step's window starting at 0.
+    x: samples at 8 kHz, HOP * (steps + 2) + REACH + 8 of them, the first step's window starting at 0.
     loud: steps that are loud enough to be voiced. costs: see `acoustics._COSTS`.
     """
     steps = out.shape[0]
-    lag_weight, jump_weight, switch, lowest = costs[0], costs[1], costs[2], costs[3]
     sums = np.zeros((_WINDOW_HOPS, _LAGS), np.float32)
-    curve = np.zeros(_LAGS, np.float32)
     energy = np.zeros(HOP * (steps + _WINDOW_HOPS - 1) + REACH + 1, np.float64)
     for i in range(energy.shape[0] - 1):
         energy[i + 1] = energy[i] + x[i] * x[i]
-    width = _CANDIDATES + 1
-    lags = np.zeros((steps, width))
-    before = np.zeros((steps, width), np.int8)
+    lags = np.zeros((steps + 1, _CANDIDATES + 1))
+    before = np.zeros((steps, _CANDIDATES + 1), np.int8)
     counts = np.zeros(steps, np.int8)
-    heights = np.zeros(width)
-    old, new = np.zeros(width), np.zeros(width)
-    done = 0
-    size = HOP * _WINDOW_HOPS
+    heights, old, new = np.zeros(_CANDIDATES), np.zeros(_CANDIDATES + 1), np.zeros(_CANDIDATES + 1)
+    done, last = 0, 0
     for s in range(steps):
-        count, best = 0, 0.0
+        count, highest = 0, 0.0
         if loud[s]:
-            for block in range(max(done, s), s + _WINDOW_HOPS):
-                _correlate(x, HOP * block, sums[block % _WINDOW_HOPS])
+            count = _peaks(_curve(x, energy, s, done, sums), lags[s], heights, costs[3])
             done = s + _WINDOW_HOPS
-            at = HOP * s
-            own = energy[at + size] - energy[at]
-            for lag in range(_LAGS):
-                first = at + _FIRST_LAG + lag
-                other = energy[first + size] - energy[first]
-                total = (sums[0, lag] + sums[1, lag]) + sums[2, lag]
-                curve[lag] = total / np.sqrt(own * other + 1e-9)
-            count = _peaks(curve, lags[s], heights, lowest)
-            for c in range(count):
-                best = max(best, heights[c])
-        counts[s] = count
-        last = counts[s - 1] if s > 0 else 0
-        for c in range(count + 1):  # candidate `count` means: no pitch
-            voiced = c < count
-            local = 1.0 - heights[c] * (1.0 - lag_weight * lags[s, c] / REACH) if voiced else best
-            cheapest, origin = 1e30, 0
-            for p in range(last + 1):
-                cost = old[p]
-                if voiced != (p < last):
-                    cost += switch
-                elif voiced:
-                    jump = abs(np.log(lags[s, c] / lags[s - 1, p]))
-                    cost += jump_weight * min(jump, 1.0)
-                if cost < cheapest:
-                    cheapest, origin = cost, p
-            new[c] = cheapest + local if s > 0 else local
-            before[s, c] = origin
-        for c in range(count + 1):
-            old[c] = new[c]
-    if steps == 0:
-        return
-    choice = 0
-    for c in range(counts[steps - 1] + 1):
-        if old[c] < old[choice]:
-            choice = c
-    for s in range(steps - 1, -1, -1):
-        out[s] = RATE_HERTZ / lags[s, choice] if choice < counts[s] else 0.0
-        choice = before[s, choice]
+        for c in range(count):
+            highest = max(highest, heights[c])
+        for c in range(count + 1):  # the candidate after the last peak means: no pitch
+            lag = lags[s, c] if c < count else 0.0
+            local = 1.0 - heights[c] * (1.0 - costs[0] * lag / REACH) if c < count else highest
+            before[s, c], cost = _origin(lag, old, lags[s - 1], last, costs)
+            new[c] = cost + local
+        old[: count + 1] = new[: count + 1]
+        counts[s], last = count, count
+    _trace(lags, before, counts, int(np.argmin(old[: last + 1])), out)

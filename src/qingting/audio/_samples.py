@@ -6,6 +6,7 @@ them), int16 or float32 with full scale at 1.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,28 @@ MULAW = _mulaw_table()
 
 def _table(table: Int16) -> Callable[[bytes], Block]:
     return lambda data: table[np.frombuffer(data, np.uint8)]
+
+
+_LOST_RUN_BYTES = 512
+"""Zero bytes in a row that no speech makes in G.711: zero is a loud code there, so a block
+that a recorder left unwritten would be a long bang."""
+_IDLE = {"pcm_alaw": b"\xd5", "pcm_mulaw": b"\xff"}
+"""The codes of the smallest positive sample."""
+
+
+def silence_unwritten(data: bytes, codec: str) -> tuple[bytes, int]:
+    """Replace long runs of zero bytes in G.711 data by silence; returns their length, too."""
+    idle = _IDLE.get(codec)
+    if idle is None or bytes(_LOST_RUN_BYTES) not in data:
+        return data, 0
+    lost = 0
+
+    def quiet(run: re.Match[bytes]) -> bytes:
+        nonlocal lost
+        lost += len(run[0])
+        return idle * len(run[0])
+
+    return re.sub(rb"\x00{%d,}" % _LOST_RUN_BYTES, quiet, data), lost
 
 
 def _pcm8(data: bytes) -> Block:

@@ -201,14 +201,13 @@ def _step(gates: NDArray[np.float32], net: _Net, work: _Work, state: NDArray[np.
         hidden[j] = gates[3 * _HIDDEN + j] * squashed
     for j in range(_HIDDEN):
         answer += net.answer_weight[j] * max(hidden[j], np.float32(0.0))
-    return 1.0 / (1.0 + np.exp(-answer))
+    return float(1.0 / (1.0 + np.exp(-answer)))
 
 
 @kernel
 def _evaluate(
     samples: NDArray[np.float32],
     starts: NDArray[np.int64],
-    forget: NDArray[np.bool_],
     net: _Net,
     work: _Work,
     state: NDArray[np.float32],
@@ -218,8 +217,6 @@ def _evaluate(
         n = min(4, starts.shape[0] - first)
         _encode(samples, starts[first : first + n], n, net, work)
         for f in range(n):
-            if forget[first + f]:
-                state[:] = np.float32(0.0)
             probabilities[first + f] = _step(work.gates[f], net, work, state)
 
 
@@ -316,16 +313,12 @@ class SileroNetwork:
         self._work = _work(rate_hertz // 250)
         self._state = np.zeros((2, _HIDDEN), np.float32)
 
-    def probabilities(
-        self, samples: NDArray[np.float32], starts: NDArray[np.int64], forget: NDArray[np.bool_]
-    ) -> NDArray[np.float32]:
+    def probabilities(self, samples: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
         """Probability of speech for each frame, in order; float32, shape [len(starts)].
 
         samples: float32 in -1..1. starts: index in `samples` of each frame's first sample;
         the `context_samples` before it and the `frame_samples` from it on must be there.
-        forget: frames before which the past is forgotten.
         """
         answers = np.empty(starts.size, np.float32)
-        first = starts - self.context_samples
-        _evaluate(samples, first, forget, self._net, self._work, self._state, answers)
+        _evaluate(samples, starts - self.context_samples, self._net, self._work, self._state, answers)
         return answers

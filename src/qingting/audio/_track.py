@@ -9,6 +9,9 @@ SHORT_SECONDS = 0.5
 SHORT_SHARE = 0.005
 """… and so is less than this share of the recording."""
 
+HOPELESS_SHARE = 0.9
+"""A recording with more than this share lost is no recording any more."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Track:
@@ -24,6 +27,11 @@ class Track:
     """Chinese sentences on what was done."""
 
 
+def mostly_lost(lost_seconds: float, seconds: float) -> bool:
+    """Whether so little was decoded that chance may have made it."""
+    return lost_seconds > HOPELESS_SHARE * seconds
+
+
 def broken_off(seconds: float, stated_seconds: float) -> str:
     """Word the finding that decoding had to stop at an error."""
     stated = f"（文件头注明时长约 {clock(stated_seconds)}）" if stated_seconds > seconds else ""
@@ -32,7 +40,7 @@ def broken_off(seconds: float, stated_seconds: float) -> str:
 
 def filled(seconds: float) -> tuple[str, ...]:
     """Word the finding that a part in the middle was lost and is silence now, if it was."""
-    return (f"约 {clock(seconds)} 的数据损坏或缺失，已用静音补齐，时间轴不受影响。",) if seconds else ()
+    return (f"约 {clock(seconds)} 的数据损坏或缺失，已用静音补齐，时间轴不受影响。",) if seconds > 0 else ()
 
 
 def differs_from_header(stated_seconds: float, seconds: float) -> tuple[str, ...]:
@@ -49,8 +57,8 @@ def differs_from_header(stated_seconds: float, seconds: float) -> tuple[str, ...
 
 
 def clock(seconds: float) -> str:
-    """Seconds as a Chinese reader says them: `3分12秒`, `8.5秒`."""
+    """Seconds as a Chinese reader says them: `3分12秒`, `8.5秒`, `40毫秒`."""
     if seconds >= 60:
         minutes, rest = divmod(round(seconds), 60)
         return f"{minutes}分{rest:02d}秒"
-    return f"{seconds:.1f}秒"
+    return f"{seconds:.1f}秒" if seconds >= 1 else f"{round(seconds * 1000)}毫秒"

@@ -68,7 +68,7 @@ class _Sounds:
         log -= log.max(axis=1, keepdims=True)
         np.exp(log, out=log)
         log /= log.sum(axis=1, keepdims=True)
-        return log.astype(np.float32, copy=False)
+        return np.asarray(log, np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +145,7 @@ def _attempt(speech: _Speech, number: int, seed: int) -> Array:
         # Pieces cut where the voice changes are purer than pieces cut by the clock.
         piece = _pieces(2 * speech.span + label)
         sums = _sums(speech, posterior, piece, sounds)
-        share = np.bincount(piece, label).astype(np.float32) / np.bincount(piece).astype(np.float32)
+        share = np.asarray(np.bincount(piece, label) / np.bincount(piece), np.float32)
         contrast = _settle(sums, share, sounds)
         odds = _frame_odds(contrast, sounds, speech, posterior)
     return odds
@@ -210,7 +210,8 @@ def _pieces(span: NDArray[np.int64]) -> NDArray[np.int64]:
     lengths = np.diff(np.append(starts, len(span)))
     parts = np.maximum(1, np.round(lengths / _PIECE_FRAMES)).astype(np.int64)
     inside = np.arange(len(span)) - np.repeat(starts, lengths)
-    return np.repeat(np.cumsum(parts) - parts, lengths) + inside * np.repeat(parts, lengths) // np.repeat(lengths, lengths)
+    before, number, length = (np.repeat(x, lengths) for x in (np.cumsum(parts) - parts, parts, lengths))
+    return np.asarray(before + inside * number // length, np.int64)
 
 
 def _sums(speech: _Speech, posterior: Array, piece: NDArray[np.int64], sounds: _Sounds) -> _Sums:
@@ -246,7 +247,9 @@ def _contrast(sums: _Sums, share: Array, sounds: _Sounds) -> _Contrast:
     shifts, weights, tones = [], [], []
     for part in (1 - share, share):
         count = part @ sums.count
-        shifts.append((part @ sums.shift.reshape(len(part), -1)).reshape(sounds.mean.shape) / (count + _RELEVANCE)[:, None])
+        shifts.append(
+            (part @ sums.shift.reshape(len(part), -1)).reshape(sounds.mean.shape) / (count + _RELEVANCE)[:, None]
+        )
         weights.append(np.log((count + _RELEVANCE * sounds.weight) / (count.sum() + _RELEVANCE)))
         tones.append(float(part @ sums.pitch) / (float(part @ sums.voiced) + _RELEVANCE))
     direction = shifts[1] - shifts[0]

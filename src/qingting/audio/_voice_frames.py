@@ -88,7 +88,7 @@ def _measure_block(
     level = 10 * np.log10(np.einsum("ij,ij->i", frames, frames) / frames.shape[1] + 1e-10)
     size = rate_hertz * 64 // 1000
     spectrum = np.fft.rfft(frames * np.hanning(frames.shape[1]).astype(np.float32), size, axis=1)
-    power = spectrum.real**2 + spectrum.imag**2
+    power = np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)
     bands = np.log(power @ _mel_bank(size, rate_hertz) + np.float32(1e-8))
     semitones = np.zeros(len(frames), np.float32)
     semitones[::_PITCH_EVERY] = _pitch(power[::_PITCH_EVERY], rate_hertz, size)
@@ -122,7 +122,7 @@ def _lag_weights(coarse: int, low: int, high: int) -> NDArray[np.float32]:
     window = np.hanning(coarse // 2)
     own = np.fft.irfft(np.abs(np.fft.rfft(window, coarse)) ** 2, coarse)
     lags = np.arange(low - 1, high + 2)
-    return ((1 - _OCTAVE_COST * lags / high) * own[0] / own[lags]).astype(np.float32)
+    return np.asarray((1 - _OCTAVE_COST * lags / high) * own[0] / own[lags], np.float32)
 
 
 @lru_cache(maxsize=4)
@@ -133,7 +133,7 @@ def _mel_bank(size: int, rate_hertz: int) -> NDArray[np.float32]:
     hertz = np.arange(size // 2 + 1)[:, None] * rate_hertz / size
     rising = (hertz - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - hertz) / (edges[2:] - edges[1:-1])
-    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    return np.asarray(np.maximum(0, np.minimum(rising, falling)), np.float32)
 
 
 @lru_cache(maxsize=1)

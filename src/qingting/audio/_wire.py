@@ -14,6 +14,10 @@ _F_SETPIPE_SZ = 1031
 """Linux's fcntl command for a pipe's capacity (linux/fcntl.h)."""
 
 
+Packed = tuple[bytearray, list[bytearray]]
+"""A message as it travels: the pickle, and its buffers."""
+
+
 class WireClosedError(Exception):
     """The other side is gone."""
 
@@ -53,14 +57,16 @@ class Wire:
 
         Arrays in the message are backed by fresh memory and may be written to.
         """
+        return unpack(self.receive_packed())
+
+    def receive_packed(self) -> Packed:
+        """Wait for the next message and leave it packed; raises WireClosedError."""
         try:
             length, count = _HEAD.unpack(self._read(_HEAD.size))
             sizes = struct.unpack(f"<{count}Q", self._read(8 * count))
-            body = self._read(length)
-            buffers = [self._read(size) for size in sizes]
+            return self._read(length), [self._read(size) for size in sizes]
         except (OSError, ValueError):
             raise WireClosedError from None
-        return pickle.loads(body, buffers=buffers)  # noqa: S301 (from our own process)
 
     def close(self) -> None:
         """Close both pipes."""
@@ -83,6 +89,12 @@ class Wire:
                 raise WireClosedError
             at += count
         return data
+
+
+def unpack(packed: Packed) -> Any:
+    """Make the message again; raises whatever unpickling raises."""
+    body, buffers = packed
+    return pickle.loads(body, buffers=buffers)  # noqa: S301 (from our own process)
 
 
 def _widen(pipe: BinaryIO) -> None:

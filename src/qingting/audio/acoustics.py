@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -71,18 +71,17 @@ def channel_levels(samples: NDArray[np.int16], rate_hertz: int) -> NDArray[np.fl
     return out
 
 
-def pitch_track(
-    samples: NDArray[np.int16], rate_hertz: int, loud: NDArray[np.bool_] | None = None
-) -> NDArray[np.float32]:
+def pitch_track(samples: NDArray[Any], rate_hertz: int, loud: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
     """Pitch of every whole 10 ms in hertz, 0 where there is none; float32, shape [n // hop].
 
-    samples: int16, shape [n], at 8000 or 16000 Hz. loud: steps that may be voiced (default: all).
+    samples: int16 or float32 (in -1..1), shape [n], at 8000 or 16000 Hz. loud: steps that may be voiced (default: all).
     Range 60 to 400 Hz.
     """
     from qingting.audio import _pitch
 
     signal = samples.astype(np.float32)
-    signal *= np.float32(1 / 32768)
+    if samples.dtype == np.int16:
+        signal *= np.float32(1 / 32768)
     if rate_hertz == 2 * _pitch.RATE_HERTZ:
         signal = _half_rate(signal)
     steps = samples.size // (rate_hertz * HOP_MS // 1000)
@@ -110,7 +109,7 @@ def _half_band(size: int) -> NDArray[np.float32]:
     """Low-pass taps at a quarter of the rate: windowed sinc (Hamming), sum 1."""
     time = np.arange(size) - size // 2
     taps = np.sinc(time / 2) * np.hamming(size)
-    return (taps / taps.sum()).astype(np.float32)
+    return np.asarray(taps / taps.sum(), np.float32)
 
 
 def _facts(
@@ -163,12 +162,12 @@ def _facts(
     )
 
 
-def _spread(values: NDArray[np.float32]) -> float:
+def _spread(values: NDArray[np.floating]) -> float:
     low, high = np.percentile(values, (10, 90))
     return float(high - low)
 
 
-def _final_slope(voiced: NDArray[np.int64], semitones: NDArray[np.float32]) -> float | None:
+def _final_slope(voiced: NDArray[np.int64], semitones: NDArray[np.floating]) -> float | None:
     """Slope of the least-squares line through the last 300 ms of voiced speech, semitones per second."""
     steps, tones = voiced[-_SLOPE_STEPS:], semitones[-_SLOPE_STEPS:]
     if steps.size < 5:

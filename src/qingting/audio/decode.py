@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from qingting.audio._amr import amr_kind, read_amr
 from qingting.audio._assembly import Assembly
 from qingting.audio._pcm import RAW_CODECS, raw_layout, read_pcm
 from qingting.audio._wav import parse_wav
@@ -71,6 +72,9 @@ def _read(file: BinaryIO, source: Source, options: AudioOptions, assembly: Assem
     layout = parse_wav(file, source.size_bytes) if kind == "wav" and raw is None else None
     if layout is not None:
         return read_pcm(file, layout, assembly)
+    amr = amr_kind(source.head) if raw is None else None
+    if amr is not None:
+        return read_amr(file, source.size_bytes, amr, assembly)
 
     from qingting.audio._ffmpeg import read_ffmpeg, suffix_format
 

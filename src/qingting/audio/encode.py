@@ -52,7 +52,7 @@ def encode_mp3(pcm: NDArray[np.int16], rate_hertz: int, *, kbit_per_channel: int
         frame.sample_rate, frame.pts = MP3_HERTZ, start
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
-    frames = -(-samples.shape[1] // _FRAME)
+    frames = max(1, -(-samples.shape[1] // _FRAME))
     return b"".join(bytes(packet) for packet in packets[_DROPPED_FRAMES : _DROPPED_FRAMES + frames + 1])
 
 

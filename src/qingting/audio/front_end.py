@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from qingting.audio.acoustics import voice_facts
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from qingting.audio.channels import Channels
+    from qingting.audio.speakers import Separation
+
 _STEREO = 2
+_SURE_OF_TWO = 0.75
+"""Confidence from which two voices on one channel of a stereo file count as both parties."""
 
 
 def prepare(
@@ -36,26 +41,49 @@ def prepare(
     decoded = decode(open_source(path_or_bytes, options.limits), options)
     channels = arrange_channels(decoded.pcm, decoded.rate_hertz)
     pcm = _reduce_noise(channels.pcm, decoded.rate_hertz, options.noise_reduction)
-    notes = [*decoded.notes, *channels.notes]
-    spans = _find_spans(pcm, decoded.rate_hertz, channels.parties, channels.silent)
-    confidence = 1.0
-    if len(channels.parties) == _STEREO:
-        spans, dropped = drop_crosstalk(pcm, decoded.rate_hertz, spans)
-        if dropped:
-            notes.append(f"已忽略 {dropped} 处串音：一方声道中录入的另一方微弱回声。")
-    elif spans and options.separate_speakers:
-        spans, confidence, found = _separate(pcm[0], decoded.rate_hertz, spans)
-        notes += found
+    who = _who_speaks(pcm, decoded.rate_hertz, channels, separate_speakers=options.separate_speakers)
     return PreparedAudio(
         format=decoded.format,
         rate_hertz=decoded.rate_hertz,
         pcm=pcm,
-        parties=_parties(channels.parties, spans),
-        spans=tuple(spans),
-        voice=voice_facts(pcm, decoded.rate_hertz, spans),
-        speaker_confidence=confidence,
-        notes=tuple(notes),
+        parties=who.parties,
+        spans=tuple(who.spans),
+        voice=voice_facts(pcm, decoded.rate_hertz, who.spans),
+        speaker_confidence=who.confidence,
+        notes=(*decoded.notes, *channels.notes, *who.notes),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Speech:
+    """Who speaks when."""
+
+    parties: tuple[str, ...]
+    """Who can speak."""
+    spans: list[SpeechSpan]
+    """In order of start."""
+    confidence: float = 1.0
+    """How sure the parties of the spans are."""
+    notes: tuple[str, ...] = ()
+    """Chinese sentences on what was done."""
+
+
+def _who_speaks(pcm: NDArray[np.int16], rate_hertz: int, channels: Channels, *, separate_speakers: bool) -> _Speech:
+    spans = _find_spans(pcm, rate_hertz, channels.parties, channels.silent)
+    if len(channels.parties) == _STEREO and not channels.silent:
+        kept, echoes = drop_crosstalk(pcm, rate_hertz, spans)
+        notes: tuple[str, ...] = (f"已忽略 {echoes} 处串音：一方声道中录入的另一方微弱回声。",) if echoes else ()
+        return _Speech(parties=channels.parties, spans=kept, notes=notes)
+    if not spans or not separate_speakers:
+        return _Speech(parties=channels.parties, spans=spans)
+    separation = _separate(pcm[spans[0].channel], rate_hertz, spans)
+    found = tuple(separation.notes)
+    if len(channels.parties) == _STEREO:
+        if not _is_mixture(separation):
+            return _Speech(parties=channels.parties, spans=spans)
+        found = ("双方的声音都录在同一声道，已按声音区分说话人。", *found)
+    parties = ("speaker_1", "speaker_2")
+    return _Speech(parties=parties, spans=_in_order(separation.spans), confidence=separation.confidence, notes=found)
 
 
 def drop_crosstalk(pcm: NDArray[np.int16], rate_hertz: int, spans: list[SpeechSpan]) -> tuple[list[SpeechSpan], int]:
@@ -101,16 +129,13 @@ def _in_order(spans: Iterable[SpeechSpan]) -> list[SpeechSpan]:
     return sorted(spans, key=lambda span: (span.start_ms, span.channel))
 
 
-def _separate(
-    samples: NDArray[np.int16], rate_hertz: int, spans: list[SpeechSpan]
-) -> tuple[list[SpeechSpan], float, tuple[str, ...]]:
+def _separate(samples: NDArray[np.int16], rate_hertz: int, spans: list[SpeechSpan]) -> Separation:
     from qingting.audio.speakers import separate
 
-    separation = separate(samples, rate_hertz, spans)
-    return _in_order(separation.spans), separation.confidence, tuple(separation.notes)
+    return separate(samples, rate_hertz, spans)
 
 
-def _parties(parties: tuple[str, ...], spans: list[SpeechSpan]) -> tuple[str, ...]:
-    """Parties of the channels, or the speakers that a mixed recording was separated into."""
-    found = {span.party for span in spans}
-    return parties if not found or found <= set(parties) else tuple(sorted(found))
+def _is_mixture(separation: Separation) -> bool:
+    """Whether the only live channel of a stereo file surely carries both parties."""
+    voices = {span.party for span in separation.spans}
+    return len(voices) == _STEREO and separation.confidence >= _SURE_OF_TWO

@@ -17,6 +17,13 @@ _CELLS = FRAME_MS // _CELL_MS
 _BLOCK_FRAMES = 512
 """Frames handled at once: large enough for speed, small enough for the processor's cache."""
 _HIGH_PASS_HERTZ = 60.0
+_TONE_FRAMES = 47
+"""A tone is looked for in the first 1.5 s of a span."""
+_STEADY_OCTAVES = 0.03 / 12
+_TONE_SHARE = 0.65
+_TONE_STEPS = 5
+"""A span is a tone when at least this share of at least so many steps of 10 ms changes the pitch by less than 0.03
+semitones: measured 0.93 to 1.0 for call progress tones, dialling and music, 0.0 to 0.32 for speech."""
 _GATE_HOLD_FRAMES = 8
 _WARM_FRAMES = 4
 
@@ -28,21 +35,25 @@ Span = tuple[int, int]
 class VoiceActivitySettings:
     """Thresholds and times; the defaults are measured on telephone dialogue."""
 
-    start_probability: float = 0.5
+    start_probability: float = 0.35
     """Speech starts at this probability."""
-    keep_probability: float = 0.35
+    keep_probability: float = 0.2
     """Speech goes on down to this probability."""
     min_speech_ms: int = 96
     """Shorter sounds are no speech; a lone 嗯 lasts about 150 ms."""
+    sure_probability: float = 0.6
+    """Sound that never reaches this probability is no speech ..."""
+    doubtful_ms: int = 500
+    """... unless it lasts so long: the onset of a tone or hum looks like speech for 100 to 300 ms."""
     gap_ms: int = 480
     """A silence of this length ends a span."""
     long_after_ms: int = 14_000
     """After so much speech a shorter silence is enough: a piece should end before it must be cut."""
     long_gap_ms: int = 224
     """That shorter silence."""
-    lead_ms: int = 96
+    lead_ms: int = 80
     """The sound this long before the first speech frame belongs to the span at most."""
-    tail_ms: int = 96
+    tail_ms: int = 32
     """The sound this long after the last speech frame belongs to the span at most."""
     max_span_ms: int = 28_000
     """Longer speech is cut at its quietest point."""
@@ -72,7 +83,7 @@ class VoiceActivity:
         self._steps: Any = _activity
         self._network = SileroNetwork(rate_hertz)
         self._settings = settings or VoiceActivitySettings()
-        self._spans = _Spans(self._settings)
+        self._spans = _Spans(self._settings, rate_hertz)
         self._frame = rate_hertz * FRAME_MS // 1000
         self._cell = rate_hertz * _CELL_MS // 1000
         self._rate_hertz = rate_hertz
@@ -121,7 +132,7 @@ class VoiceActivity:
         levels = np.empty(count * self._steps.CELLS, np.float32)
         self._steps.loudness(self._samples, self._kept, self._cell, self._pole, self._filter, levels)
         frames = np.empty(count * (_WARM_FRAMES + 1), np.int64)
-        kinds = np.empty(frames.size, np.int8)
+        counts = np.empty(frames.size, np.bool_)
         chosen = self._steps.gate(
             levels,
             choice.gate_lowest_dbfs,
@@ -131,16 +142,16 @@ class VoiceActivity:
             _WARM_FRAMES,
             self._gate,
             frames,
-            kinds,
+            counts,
         )
-        frames, kinds = frames[:chosen], kinds[:chosen]
-        answers = self._network.probabilities(self._samples, self._kept + frames * self._frame, kinds == 2)
+        frames, counts = frames[:chosen], counts[:chosen]
+        answers = self._network.probabilities(self._samples, self._kept + frames * self._frame)
         probabilities = np.zeros(count, np.float32)
-        counted = kinds == 0
-        probabilities[frames[counted]] = answers[counted]
+        probabilities[frames[counts]] = answers[counts]
         speech = np.empty(count, np.int8)
         self._steps.threshold(probabilities, choice.start_probability, choice.keep_probability, self._speaking, speech)
-        spans = self._spans.advance(_runs(speech), levels)
+        block = self._samples[self._kept : self._kept + count * self._frame]
+        spans = self._spans.advance(_runs(speech), probabilities, levels, block)
         self._speaking = int(speech[-1])
         self._samples = self._samples[count * self._frame :]
         return spans
@@ -161,40 +172,63 @@ def _runs(speech: NDArray[np.int8]) -> list[Span]:
 
 
 class _Spans:
-    """Joins runs of speech frames to spans: closes small gaps, drops clicks, cuts long speech, sets the edges."""
+    """Joins runs of speech frames to spans: closes small gaps, drops clicks and tones, cuts long speech."""
 
-    def __init__(self, settings: VoiceActivitySettings) -> None:
+    def __init__(self, settings: VoiceActivitySettings, rate_hertz: int) -> None:
         self._settings = settings
+        self._rate_hertz = rate_hertz
+        self._frame = rate_hertz * FRAME_MS // 1000
         self._now = 0
         self._levels = np.empty(0, np.float32)
         self._levels_from = 0
         self._start: int | None = None
         self._end = 0
         self._speech = 0
+        self._peak = 0.0
         self._after_cut = False
         self._last_end_ms = 0
+        self._sound = np.empty(0, np.float32)
 
     @property
     def open_start_ms(self) -> int | None:
-        if self._start is None or self._speech * FRAME_MS < self._settings.min_speech_ms:
-            return None
-        return self._start_ms()
+        return self._start_ms() if self._start is not None and self._is_speech() else None
 
-    def advance(self, runs: list[Span], levels: NDArray[np.float32]) -> list[Span]:
-        """Take the runs (frames, relative to this block) and the cell levels of one block."""
+    def advance(
+        self,
+        runs: list[Span],
+        probabilities: NDArray[np.float32],
+        levels: NDArray[np.float32],
+        samples: NDArray[np.float32],
+    ) -> list[Span]:
+        """Take one block: its runs of speech frames (relative to it), probabilities, cell levels and samples."""
         base = self._now
-        self._now += levels.size // _CELLS
+        self._now += probabilities.size
         self._levels = np.concatenate([self._levels, levels])
+        self._hear(samples)
         decided: list[Span] = []
         for start, end in runs:
             decided += self._close(base + start)
-            decided += self._extend(base + start, base + end)
+            if self._start is None:
+                self._open(base + start)
+                self._hear(samples[start * self._frame :])
+            peak = float(probabilities[start:end].max())
+            decided += self._extend(base + start, base + end, peak)
         decided += self._close(self._now)
         self._forget()
         return decided
 
     def finish(self) -> list[Span]:
         return self._end_span()
+
+    def _open(self, start: int) -> None:
+        self._start, self._speech, self._peak, self._after_cut = start, 0, 0.0, False
+        self._sound = np.empty(0, np.float32)
+
+    def _hear(self, samples: NDArray[np.float32]) -> None:
+        """Keep the beginning of the open span: enough to tell a tone from a voice."""
+        missing = _TONE_FRAMES * self._frame - self._sound.size
+        if self._start is not None and missing > 0:
+            self._sound = np.concatenate([self._sound, samples[:missing]])
 
     def _close(self, frame: int) -> list[Span]:
         if self._start is None:
@@ -203,10 +237,11 @@ class _Spans:
         gap_ms = self._settings.long_gap_ms if long else self._settings.gap_ms
         return self._end_span() if (frame - self._end) * FRAME_MS >= gap_ms else []
 
-    def _extend(self, start: int, end: int) -> list[Span]:
+    def _extend(self, start: int, end: int, peak: float) -> list[Span]:
         if self._start is None:
-            self._start, self._speech, self._after_cut = start, 0, False
+            raise AssertionError("no span is open")
         self._speech += end - start
+        self._peak = max(self._peak, peak)
         self._end = end
         decided = []
         longest = (self._settings.max_span_ms - self._settings.lead_ms - self._settings.tail_ms) // FRAME_MS
@@ -221,12 +256,28 @@ class _Spans:
         if self._start is None:
             return []
         start_ms, end_ms = self._start_ms(), self._end_ms()
-        enough = self._speech * FRAME_MS >= self._settings.min_speech_ms
+        real = end_ms > start_ms and self._is_speech() and not self._is_tone()
         self._start = None
-        if not enough or end_ms <= start_ms:
+        if not real:
             return []
         self._last_end_ms = end_ms
         return [(start_ms, end_ms)]
+
+    def _is_speech(self) -> bool:
+        speech_ms = self._speech * FRAME_MS
+        sure = self._peak >= self._settings.sure_probability or speech_ms >= self._settings.doubtful_ms
+        return self._after_cut or (sure and speech_ms >= self._settings.min_speech_ms)
+
+    def _is_tone(self) -> bool:
+        """Whether the pitch is steadier than any voice's: tones, dialling and music, whose notes do not glide."""
+        if self._after_cut or self._start is None:
+            return False
+        from qingting.audio.acoustics import pitch_track
+
+        pitch = pitch_track(self._sound[: (self._end - self._start) * self._frame], self._rate_hertz)
+        voiced = (pitch[1:] > 0) & (pitch[:-1] > 0)
+        steps = np.abs(np.log2(pitch[1:][voiced] / pitch[:-1][voiced]))
+        return bool(steps.size >= _TONE_STEPS and np.mean(steps < _STEADY_OCTAVES) >= _TONE_SHARE)
 
     def _quietest(self, first: int, last: int) -> int:
         # Frame between first and last at whose start the sound of 96 ms around is weakest.

@@ -26,7 +26,7 @@ import weakref
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
-from qingting.audio._wire import Wire, WireClosedError
+from qingting.audio._wire import Packed, Wire, WireClosedError, unpack
 from qingting.errors import QingtingError, WorkerCrashedError, WorkerTimeoutError
 
 if TYPE_CHECKING:
@@ -80,9 +80,10 @@ class _Process:
             self._wire.send((job.arguments, job.options))
             outcome, value = self._receive()
         except WireClosedError:
+            end = self._end()
             if late.is_set():
                 raise WorkerTimeoutError(f"no answer within {timeout_seconds:g} seconds") from None
-            raise WorkerCrashedError(f"the worker process died ({self._end()})") from None
+            raise WorkerCrashedError(f"the worker process died ({end})") from None
         finally:
             timer.cancel()
             # A kill that comes after the answer must be known before the next job.
@@ -260,10 +261,11 @@ def _environment() -> dict[str, str]:
     return environment
 
 
-def _perform(target: Callable[..., Any] | Exception, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def _perform(target: Callable[..., Any] | Exception, packed: Packed) -> Any:
     try:
         if isinstance(target, Exception):
             raise target
+        arguments, options = unpack(packed)
         return "result", target(*arguments, **options)
     except QingtingError as error:
         return "error", error
@@ -280,15 +282,16 @@ def _load(target: str) -> Callable[..., Any] | Exception:
     return loaded
 
 
-def _read_jobs(wire: Wire, jobs: queue.SimpleQueue[tuple[tuple[Any, ...], dict[str, Any]]]) -> None:
-    """Body of the child's reading thread: the parent's end is this process's end."""
+def _read_jobs(wire: Wire, jobs: queue.SimpleQueue[Packed]) -> None:
+    """Body of the child's reading thread: the parent's end is this process's end.
+
+    It only moves bytes: unpickling imports modules, which two threads must not do at once.
+    """
     try:
         while True:
-            jobs.put(wire.receive())
-    except WireClosedError:
+            jobs.put(wire.receive_packed())
+    finally:
         os._exit(0)
-    except BaseException:  # noqa: BLE001 (arguments that do not unpickle here)
-        os._exit(70)
 
 
 def _main(target: str) -> None:
@@ -304,12 +307,11 @@ def _main(target: str) -> None:
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123
         os.dup2(nothing.fileno(), 0)
     wire = Wire(reader=source, writer=output)
-    jobs: queue.SimpleQueue[tuple[tuple[Any, ...], dict[str, Any]]] = queue.SimpleQueue()
+    jobs: queue.SimpleQueue[Packed] = queue.SimpleQueue()
     threading.Thread(target=_read_jobs, args=(wire, jobs), daemon=True).start()
     function = _load(target)
     while True:
-        arguments, options = jobs.get()
-        wire.answer(_perform(function, arguments, options))
+        wire.answer(_perform(function, jobs.get()))
 
 
 if __name__ == "__main__":

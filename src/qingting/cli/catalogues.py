@@ -28,15 +28,13 @@ def analyzers(line_of_business: str) -> None:
 @click.command()
 def engines() -> None:
     """List the speech engines and whether each can run here."""
-    from qingting.bootstrap import engine_choice, engine_states
-    from qingting.settings import load_settings
+    from qingting.speech import catalog
 
-    settings = load_settings()
     table = Table(title="语音识别引擎", title_justify="left")
-    for column in ("name", "model", "ready", "detail"):
+    for column in ("name", "说明", "可用", "detail"):
         table.add_column(column, overflow="fold")
-    for state in engine_states(settings):
-        detail = state.detail if state.ready else f"{state.detail} {state.remedy}".strip()
-        table.add_row(state.name, state.model, "yes" if state.ready else "no", detail)
+    for name in catalog.engine_names():
+        found = catalog.availability(name)
+        detail = f"{found.detail} {found.remedy}".strip()
+        table.add_row(name, catalog.entry(name).chinese, "是" if found.available else "否", detail)
     Console().print(table)
-    click.echo(engine_choice(settings))

@@ -15,6 +15,7 @@ from qingting.errors import QingtingError
 if TYPE_CHECKING:
     from qingting.inspector import InspectedCall, Job
     from qingting.model.report import Report
+    from qingting.report.formats.index import IndexRow
 
 DEFAULT_FOLDER = Path("reports")
 
@@ -27,7 +28,8 @@ class ReportWriter:
         self._json_to_stdout = folder is None and single and "json" in formats
         self._folder = folder or DEFAULT_FOLDER
         self._names: Counter[str] = Counter()
-        self._rows: list[tuple[Report, str]] = []
+        self._rows: list[IndexRow] = []
+        self._reports: list[Report] = []
         self._failures: list[tuple[str, QingtingError | None]] = []
         self._console = Console()
         if self._writes_files:
@@ -40,7 +42,8 @@ class ReportWriter:
     def write(self, job: Job, result: InspectedCall) -> None:
         """Write one report in all forms."""
         from qingting.report.formats.html import render_html
-        from qingting.report.formats.json import dump_report
+        from qingting.report.formats.index import index_row
+        from qingting.report.formats.json import dump
         from qingting.report.formats.terminal import render_terminal
 
         stem = self._stem(job.path)
@@ -49,15 +52,16 @@ class ReportWriter:
         if "terminal" in self._formats:
             self._console.print(render_terminal(report))
         if self._json_to_stdout:
-            click.echo(dump_report(report))
+            click.echo(dump(report))
         elif "json" in self._formats:
-            self._save(f"{stem}.json", dump_report(report))
+            self._save(f"{stem}.json", dump(report))
         if "html" in self._formats:
             page = f"{stem}.html"
             sound = result.player_mp3() if result.audio.pcm.size else None
             self._save(page, render_html(report, audio_mp3=sound, peaks=result.waveform()))
-        # The transcript is not needed for the index and would keep the whole batch in memory.
-        self._rows.append((report, page))
+        self._rows.append(index_row(report, page))
+        if "csv" in self._formats:
+            self._reports.append(report)
 
     def write_failure(self, job: Job, error: QingtingError | None) -> None:
         """Remember a recording without report for the index."""
@@ -68,9 +72,8 @@ class ReportWriter:
         if "csv" in self._formats:
             from qingting.report.formats.table import calls_csv, findings_csv
 
-            reports = [report for report, _ in self._rows]
-            self._save("calls.csv", calls_csv(reports))
-            self._save("findings.csv", findings_csv(reports))
+            self._save("calls.csv", calls_csv(self._reports))
+            self._save("findings.csv", findings_csv(self._reports))
         if "html" in self._formats:
             from qingting.report.formats.index import render_index
 
@@ -85,9 +88,9 @@ class ReportWriter:
         self._names[stem] += 1
         return stem if self._names[stem] == 1 else f"{stem}-{self._names[stem]}"
 
-    def _save(self, name: str, content: str) -> None:
+    def _save(self, name: str, content: str | bytes) -> None:
         # Written beside and renamed, so that a reader never sees half a report.
         target = self._folder / name
         partial = target.with_name(f".{target.name}.partial")
-        partial.write_text(content, encoding="utf-8", newline="")
+        partial.write_bytes(content if isinstance(content, bytes) else content.encode())
         partial.replace(target)

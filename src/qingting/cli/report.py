@@ -53,10 +53,10 @@ def swap_roles(file: Path, out: Path | None) -> None:
     """Exchange agent and customer and analyse again, without transcribing again."""
     from qingting.bootstrap import plans
     from qingting.inspector import judge_swapped
-    from qingting.report.formats.json import dump_report
+    from qingting.report.formats.json import dump
     from qingting.settings import load_settings
 
-    text = dump_report(judge_swapped(_load(file), plans(load_settings())))
+    text = dump(judge_swapped(_load(file), plans(load_settings())))
     if out is None:
         click.echo(text)
     else:
@@ -64,9 +64,9 @@ def swap_roles(file: Path, out: Path | None) -> None:
 
 
 def _load(file: Path) -> Report:
-    from qingting.report.formats.json import load_report
+    from qingting.report.formats.json import load
 
     try:
-        return load_report(file.read_text(encoding="utf-8"))
+        return load(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
         raise ReportError("the report is not UTF-8 text") from None

@@ -89,10 +89,9 @@ def complete_gaps(
 ) -> tuple[Gap, ...]:
     """Add to the given gaps every one that follows from the inputs; a name given already is kept as given."""
     derived = [*_audio(recording), *_roles(roles, transcript), *_words(transcript), *_failed(failures)]
-    known: dict[str, Gap] = {}
-    for gap in [*gaps, *derived]:
-        known.setdefault(gap.what, gap)
-    return tuple(known.values())
+    given = tuple(dict.fromkeys(gaps))
+    named = {gap.what for gap in given}
+    return (*given, *(gap for gap in derived if gap.what not in named))
 
 
 def _audio(recording: RecordingFormat | None) -> list[Gap]:

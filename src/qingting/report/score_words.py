@@ -28,10 +28,10 @@ def place(finding: Finding) -> str:
     """Where a finding lies in the call: a moment, or for something unsaid the time it was awaited."""
     if not finding.evidence:
         return "通话中"
-    first = finding.evidence[0]
-    if first.operator == OMISSION:
-        return f"{wording.moment(first.start_ms)}至{wording.moment(first.end_ms)}未听到"
-    return wording.moment(first.start_ms)
+    awaited = next((evidence for evidence in finding.evidence if evidence.operator == OMISSION), None)
+    if awaited is not None:
+        return f"{wording.moment(awaited.start_ms)}至{wording.moment(awaited.end_ms)}未听到"
+    return wording.moment(finding.evidence[0].start_ms)
 
 
 def places(findings: Iterable[Finding]) -> str:

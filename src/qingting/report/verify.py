@@ -227,5 +227,5 @@ def _gaps(report: Report) -> Iterator[Problem]:
             yield Problem(check="gap", where=f"failures[{index}]", message="失败的分析未列入未分析内容")
     if report.recording is not None and report.recording.truncated and "audio.truncated" not in named:
         yield Problem(check="gap", where="recording.truncated", message="录音不完整未列入未分析内容")
-    if len(named) != len(report.gaps):
+    if len(set(report.gaps)) != len(report.gaps):
         yield Problem(check="gap", where="gaps", message="未分析内容重复")

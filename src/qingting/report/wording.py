@@ -21,10 +21,8 @@ def clock(ms: int) -> str:
 
 
 def moment(ms: int) -> str:
-    """Write a call time in milliseconds as it is said: `第3分12秒`, or `第12秒` in the first minute."""
+    """Write a call time in milliseconds as it is said: `第3分12秒`, `第0分05秒`."""
     minutes, seconds = divmod(ms // 1000, 60)
-    if minutes == 0:
-        return f"第{seconds}秒"
     return f"第{minutes}分{seconds:02d}秒"
 
 
@@ -35,10 +33,10 @@ def moments(times: Iterable[int]) -> str:
 
 def duration(ms: int) -> str:
     """Write a length in milliseconds: `8.2秒` under a minute, `3分12秒` from a minute on."""
-    if ms < 60_000:
+    if ms < 59_950:  # from there on one decimal would read 60.0
         text = f"{ms / 1000:.1f}".removesuffix(".0")
         return f"{text}秒"
-    minutes, seconds = divmod(ms // 1000, 60)
+    minutes, seconds = divmod(max(ms // 1000, 60), 60)
     return f"{minutes}分{seconds:02d}秒" if seconds else f"{minutes}分钟"
 
 

@@ -16,7 +16,7 @@ from qingting.model.transcript import EngineIdentity, Flag, TimedText
 from qingting.speech import _weights
 from qingting.speech._units import is_han, units
 from qingting.speech.engine import SAMPLE_RATE_HERTZ, Capabilities, Clip, Recognition, RecognitionOptions, SpeechEngine
-from qingting.speech.guards import FASTEST_UNITS_PER_SECOND, find_loops
+from qingting.speech.guards import FASTEST_UNITS_PER_SECOND, find_loops, find_prompt_echo
 from qingting.speech.packing import Window, pack, unpack
 
 if TYPE_CHECKING:
@@ -171,14 +171,23 @@ class _Job:
         settings = self._settings
         order = [index for index, clip in enumerate(self._clips) if _has_sound(clip)]
         attempts: dict[int, _Attempt] = {}
-        packed = pack([self._lengths[i] for i in order], limit_ms=settings.window_ms, gap_ms=settings.gap_ms)
-        windows = [[order[place.clip] for place in window.placed] for window in packed]
+        windows = self._shared_windows(order)
         for first in windows_in_batches(windows, self._lengths, settings.batch_windows):
             attempts.update(self._decode(first, prompt=True, shortest_ms=settings.shortest_ms))
         shared = {index for window in windows if len(window) > 1 for index in window}
         self._again(attempts, [i for i in order if i in shared], shortest_ms=settings.shortest_ms, prompt=True)
         self._again(attempts, order, shortest_ms=30_000, prompt=False)
         return [self._recognition(attempts.get(index)) for index in range(len(self._clips))]
+
+    def _shared_windows(self, order: Sequence[int]) -> list[list[int]]:
+        """Clips of each voice packed into windows, as indices."""
+        windows = []
+        for voice in dict.fromkeys(self._clips[index].voice for index in order):
+            own = [index for index in order if self._clips[index].voice == voice]
+            lengths = [self._lengths[index] for index in own]
+            packed = pack(lengths, limit_ms=self._settings.window_ms, gap_ms=self._settings.gap_ms)
+            windows.extend([own[place.clip] for place in window.placed] for window in packed)
+        return windows
 
     def _again(self, attempts: dict[int, _Attempt], among: Iterable[int], *, shortest_ms: int, prompt: bool) -> None:
         """Decode suspicious clips alone and keep the better answer."""
@@ -222,6 +231,7 @@ class _Job:
             or item.mean_log_probability < self._settings.least_log_probability
             or len(units(text)) * 1000 > FASTEST_UNITS_PER_SECOND * max(speech_ms, 300)
             or bool(find_loops(text, speech_ms / 1000))
+            or bool(find_prompt_echo(text))
         )
         answer = {}
         for index, own in zip(clips, unpack(window, words), strict=True):

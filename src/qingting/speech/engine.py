@@ -57,6 +57,9 @@ class Clip:
 
     samples: NDArray[np.float32]
     """Mono, 16 kHz, -1 to 1, shape [samples]."""
+    voice: str = ""
+    """Opaque key of who speaks: an engine that decodes clips together does so per voice only,
+    so that no word can come to stand with another speaker."""
 
     @property
     def seconds(self) -> float:

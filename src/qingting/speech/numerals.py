@@ -29,6 +29,8 @@ _SMALL = {"十": 10, "百": 100, "千": 1000}
 _LARGE = {"万": 10_000, "亿": 100_000_000}
 _RUN = re.compile("[零一二三四五六七八九〇幺两十百千万亿]+")
 _CUE_REACH = 8
+_HOURS_BY_HALF = 9
+"""Two-syllable hours (十点, 十二点) need no further sign."""
 _LONG_STRING = 5
 """Strings of single digits from this length on need no cue."""
 
@@ -198,11 +200,8 @@ def _clock(text: str, start: int, end: int) -> _Found | None:
         padded = f"{value:02d}" if minute.group(1)[0] in "零〇" else str(value)
         return _Found(start=start, end=minute.end(), written=f"{hour}点{padded}{minute.group(2)}")
     tail = text[end + 1 :]
-    if (
-        text[:start].endswith(TIME_CUES)
-        or tail.startswith(TIME_TAILS)
-        or (hour > 9 and not tail.startswith(("分", "点")))
-    ):
+    told = text[:start].endswith(TIME_CUES) or _CLOCK_BEFORE.search(text[:start]) or tail.startswith(TIME_TAILS)
+    if told or (hour > _HOURS_BY_HALF and not tail.startswith(("分", "点"))):
         return _Found(start=start, end=end, written=str(hour))
     return None
 
@@ -235,7 +234,7 @@ def _cardinal(text: str, start: int, end: int) -> _Found | None:
         and not after.startswith((*HARD_UNITS, *SOFT_UNITS))
     ):
         # 十一 alone is also the holiday; with any digits beside it, or as a full answer, it is a number
-        return None if run == "十一" else _Found(start=start, end=end, written=str(value))
+        return None if run == "十一" else _Found(start=start, end=end, written=_written(run, value))
     return _Found(start=start, end=_with_tail(text, end), written=_written(run, value) + _tail(text, end))
 
 
@@ -245,6 +244,9 @@ def _single(run: str, value: int, start: int, end: int, before: str, after: str)
         return None
     if run == "十" and after.startswith("分") and not after.startswith(("分钟", "分之")):
         return None
+    in_range = bool(_RANGE_AHEAD.match(after)) or bool(_RANGE_BEHIND.search(before) and after.startswith(HARD_UNITS))
+    if in_range and not before.endswith(TIME_CUES):
+        return _Found(start=start, end=end, written=str(value))
     if run == "一" and not _one_is_number(before, after):
         return None
     hard = after.startswith(HARD_UNITS)
@@ -273,14 +275,20 @@ def _tail(text: str, end: int) -> str:
     return f"{match.group(1)}{DIGITS[match.group(2)]}" if match else ""
 
 
+_CLOCK_BEFORE = re.compile("[0-9一二三四五六七八九十两]点(半|钟)?[到至]$")
+_RANGE_AHEAD = re.compile("[到至][0-9一二三四五六七八九两十]+(?:" + "|".join(HARD_UNITS) + ")")
+"""一到三天: both ends of a range are written alike."""
+_RANGE_BEHIND = re.compile("[0-9一二三四五六七八九两十][到至]$")
 _MONEY_TAIL = re.compile("(块)([一二三四五六七八九])(?=[毛，。？！,.?!、的啊呢吧了]|$)")
 
 
 def _written(run: str, value: int) -> str:
-    """Digits, with 万 and 亿 kept where nothing follows them (三百万 -> 300万)."""
-    for unit in "亿万":
-        if run.endswith(unit) and value % _LARGE[unit] == 0:
-            return f"{value // _LARGE[unit]}{unit}"
+    """Digits, with 万 and 亿 kept where nothing follows them (三百万 -> 300万, 一亿两千万 -> 1亿2000万)."""
+    high, low = divmod(value, _LARGE["亿"])
+    if run.endswith("亿") and not low:
+        return f"{high}亿"
+    if run.endswith("万") and value % _LARGE["万"] == 0:
+        return (f"{high}亿" if high else "") + f"{low // _LARGE['万']}万"
     return str(value)
 
 

@@ -108,7 +108,7 @@ class Recognizer:
         per_second = prepared.rate_hertz
         raw = prepared.pcm[span.channel, start * per_second // 1000 : end * per_second // 1000]
         samples = raw.astype(np.float32) / 32768.0
-        clip = Clip(samples=_at_16_khz(samples, per_second))
+        clip = Clip(samples=_at_16_khz(samples, per_second), voice=span.party)
         return _Piece(span=span, voice=prepared.voice[index], clip=clip, start_ms=start)
 
     def _utterance(self, piece: _Piece, answer: Recognition, options: RecognitionOptions) -> Utterance | None:

@@ -29,8 +29,8 @@ CALL_COLUMNS = (
     "重叠（秒）", "平均响应（秒）", "坐席语速（字/分）", "未分析内容",
 )  # fmt: skip
 FINDING_COLUMNS = (
-    "通话编号", "坐席", "问题编号", "规则", "规则版本", "维度", "名称", "程度", "性质", "涉及", "开始（秒）", "结束（秒）",
-    "时间", "引文", "把握", "存疑原因", "计分状态", "分值", "说明", "建议",
+    "通话编号", "坐席", "问题编号", "规则", "规则版本", "维度", "名称", "程度", "性质", "涉及",
+    "开始（秒）", "结束（秒）", "时间", "引文", "把握", "存疑原因", "计分状态", "分值", "说明", "建议",
 )  # fmt: skip
 _POLARITY = {Polarity.FAULT: "问题", Polarity.CREDIT: "亮点", Polarity.NOTE: "提示"}
 _STANDING = {
@@ -39,7 +39,7 @@ _STANDING = {
     Standing.CAPPED: "已达上限",
     Standing.REVIEW: "待复核",
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def calls_csv(reports: Iterable[Report]) -> bytes:
@@ -88,7 +88,7 @@ def finding_rows(report: Report) -> list[tuple[Cell, ...]]:
 
 
 def _finding_row(report: Report, finding: Finding) -> tuple[Cell, ...]:
-    first = finding.evidence[0]
+    first = finding.evidence[0] if finding.evidence else None
     return (
         report.call.call_id,
         report.call.agent_id,
@@ -100,9 +100,9 @@ def _finding_row(report: Report, finding: Finding) -> tuple[Cell, ...]:
         finding.level.chinese,
         _POLARITY[finding.polarity],
         finding.who.chinese,
-        _seconds(first.start_ms),
-        _seconds(first.end_ms),
-        wording.clock(first.start_ms),
+        _seconds(first.start_ms) if first else None,
+        _seconds(first.end_ms) if first else None,
+        wording.clock(first.start_ms) if first else "",
         "；".join(evidence.quote for evidence in finding.evidence if evidence.quote),
         finding.confidence.value,
         "".join(finding.confidence.reasons),
@@ -139,4 +139,4 @@ def _cell(value: Cell) -> Cell:
         return value
     safe = clean(value)
     # Spreadsheets skip blanks before a formula.
-    return f"'{safe}" if safe.startswith(("\t", "\r")) or safe.lstrip().startswith(_FORMULA) else safe
+    return f"'{safe}" if value.lstrip().startswith(_FORMULA) else safe
