@@ -49,13 +49,15 @@ def main() -> None:
     rows = []
     for script in sorted(arguments.calls.glob("*.yaml")):
         times = script.with_suffix(".times.json")
-        if not times.exists():
+        recording = _recording(script)
+        if recording is None or not times.exists():
+            print(f"{script.stem}: no recording with times, left out")
             continue
         turns = _turns(yaml.safe_load(script.read_text("utf-8")), json.loads(times.read_text("utf-8")))
         for name, change in _CHANGES.items():
             decision = decide_roles(change(turns), ("left", "right"), AgentChannel.AUTO)
             verdicts.setdefault(name, Counter())[_verdict(decision, "left")] += 1
-        rows.append(_mixed(script, turns, verdicts.setdefault("mixed to one channel", Counter())))
+        rows.append(_mixed(recording, turns, verdicts.setdefault("mixed to one channel", Counter())))
     _print(verdicts, rows)
     if arguments.json:
         result = {"roles": {name: dict(count) for name, count in verdicts.items()}, "speakers": rows}
@@ -105,8 +107,12 @@ def _verdict(decision: RoleDecision, agent: str) -> str:
     return "correct" if decision.agent == agent else "wrong"
 
 
-def _mixed(script: Path, turns: list[Utterance], verdicts: Counter[str]) -> dict[str, Any]:
-    recording = next(p for p in script.parent.glob(f"{script.stem}.*") if p.suffix not in {".yaml", ".json"})
+def _recording(script: Path) -> Path | None:
+    found = script.parent.glob(f"{script.stem}.*")
+    return next((path for path in found if path.suffix not in {".yaml", ".json"}), None)
+
+
+def _mixed(recording: Path, turns: list[Utterance], verdicts: Counter[str]) -> dict[str, Any]:
     prepared = prepare(recording, AudioOptions(separate_speakers=False))
     mixed = np.clip(prepared.pcm.astype(np.int32).sum(axis=0), -32768, 32767).astype(np.int16)
     spans = [
@@ -122,7 +128,7 @@ def _mixed(script: Path, turns: list[Utterance], verdicts: Counter[str]) -> dict
     )
     verdicts[_verdict(decision, agent)] += 1
     return {
-        "call": script.stem,
+        "call": recording.stem,
         "rate_hertz": prepared.rate_hertz,
         "channels": len(prepared.pcm),
         "confusion": confusion,

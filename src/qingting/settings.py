@@ -98,7 +98,7 @@ class _KnownEnvironment(PydanticBaseSettingsSource):
         super().__init__(source.settings_cls)
         self._source = source
 
-    def get_field_value(self, field: object, field_name: str) -> tuple[object, str, bool]:  # type: ignore[override]
+    def get_field_value(self, field: object, field_name: str) -> tuple[object, str, bool]:
         raise NotImplementedError  # __call__ answers for all fields at once
 
     def __call__(self) -> dict[str, object]:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "qingting"
 STAGES = {"audio", "speech", "analysis", "report"}
 FOUNDATION = {"model", "errors"}
-JOINERS = {"inspector", "bootstrap", "cli", "testing"}
+JOINERS = {"inspector", "bootstrap", "doctor", "cli", "testing"}
 HEAVY = {"torch", "transformers", "ctranslate2", "onnxruntime", "av", "numba", "faster_whisper", "opencc"}
 ENGINE_CLASSES_LIVE_IN = {"speech", "bootstrap", "testing"}
 
@@ -87,12 +87,21 @@ def runs_at_import(tree: ast.Module) -> list[ast.stmt]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_heavy_libraries_are_imported_late(path: Path) -> None:
-    """Private modules may import numba at their top: they are themselves imported late."""
+    """Private modules may import them at their top: they are themselves imported late, see the next test."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     executed = {id(node) for node in runs_at_import(tree)}
     at_top = {name.split(".")[0] for name, node in imports_of(tree) if id(node) in executed}
-    allowed = {"numba"} if path.name.startswith("_") else set()
-    assert not at_top & HEAVY - allowed
+    assert path.name.startswith("_") or not at_top & HEAVY
+
+
+def test_importing_all_public_modules_loads_no_heavy_library() -> None:
+    public = [
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        for path in MODULES
+        if not path.name.startswith("_")
+    ]
+    assert len(public) > 40
+    assert not loaded_by("; ".join(f"import {name}" for name in public)) & HEAVY
 
 
 def loaded_by(code: str) -> set[str]:

@@ -88,7 +88,7 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)[^)]*\)")
 
 
 @pytest.mark.parametrize(
-    "page", [p for p in ROOT.glob("*.md")] + sorted((ROOT / "docs").rglob("*.md")), ids=lambda p: p.name
+    "page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")), ids=lambda p: p.name
 )
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     broken = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()]

@@ -31,7 +31,8 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_a_wheel_works_where_the_source_is_not(tmp_path: Path) -> None:
     """Installed from a wheel into a fresh environment, the package brings its data and sample calls."""
-    made = run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path, ROOT, cwd=tmp_path)
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    made = run(*build, "-w", tmp_path, ROOT, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     (wheel,) = tmp_path.glob("qingting-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())

@@ -5,16 +5,18 @@ Analyzers that need this add `DIALOGUE` to their phrases and ask the functions b
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING
 
 from qingting.analysis.lexicon import groups, lexicon
+from qingting.analysis.text import Hit
 from qingting.analysis.usage import meant
 
 if TYPE_CHECKING:
     from qingting.analysis.context import UtteranceFacts
-    from qingting.analysis.text import Hit
 
 _LEXICONS = {
     "hold": "agent_hold",
@@ -37,6 +39,12 @@ HOLD_TAIL_CHARACTERS = 14
 """A request to wait counts when at most so many characters follow it: 请稍等，我查一下物流信息."""
 ANSWER_CHARACTERS = 8
 """So many declarative characters beside courtesies make an answer."""
+
+
+BARE_QUESTION_CHARACTERS = 4
+"""A question without any known question word must have so many characters."""
+_GREETING = re.compile("^(?:喂|你好|您好|请问)*(?:你们?|您|这里|这边)?是.{1,12}(?:吗|吧)$")
+"""Asking who is there (您是优选商城吗) states no wish."""
 
 
 class Act(StrEnum):
@@ -147,11 +155,33 @@ def asks_something(facts: UtteranceFacts) -> bool:
 
 def wish_of(facts: UtteranceFacts) -> Hit | None:
     """Return the customer's demand or question that the agent must answer; None without one."""
+    if left_over(facts, "presence", "backchannel") <= 1:
+        return None
     demands = meant(facts.text, facts.hits("demand"))
-    questions = () if demands else facts.hits("question")
-    found = demands or questions
-    if found and left_over(facts, "presence", "backchannel") > 1:
-        return found[0]
+    if demands:
+        return demands[0]
+    questions = facts.hits("question")
+    return questions[0] if questions else _bare_question(facts)
+
+
+def _bare_question(facts: UtteranceFacts) -> Hit | None:
+    """Return the clause of a question that is known by its end alone: 钱呢？ 你能保证吗？"""
+    for start, end in _normal_sentences(facts):
+        last = facts.text.offsets[end - 1]
+        marked = facts.utterance.text[last + 1 : last + 2] in ("？", "?")
+        words = facts.text.text[start:end]
+        if not (marked or words.endswith(("吗", "呢"))) or _GREETING.search(words):
+            continue
+        if left_over(facts, "presence", "backchannel", start=start, end=end) < BARE_QUESTION_CHARACTERS:
+            continue
+        first = max(facts.text.clause_at(last)[0], facts.text.offsets[start])
+        return Hit(
+            start_char=first,
+            end_char=last + 1,
+            phrase=facts.quote(first, last + 1),
+            normal_start=bisect_left(facts.text.offsets, first),
+            normal_end=end,
+        )
     return None
 
 

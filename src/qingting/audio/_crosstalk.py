@@ -26,7 +26,11 @@ _LEAST_MS = 300
 _SPLIT_MS = 480
 """An echo of this length between own words parts them into two spans."""
 _LEFTOVER_MS = 200
-"""What remains beside an echo and is shorter than this is no speech."""
+"""What remains beside an echo and is loud for less than this is no speech."""
+_SILENCE_BELOW_DB = 8.0
+"""What is weaker than the echo by this much is silence."""
+_LEAD_MS = 80
+"""A span that is left over begins so long before its first sound."""
 _ECHO_MS = 400
 """Longest delay of an echo (satellite and voice-over-IP paths included)."""
 _EARLY_MS = 20
@@ -51,7 +55,7 @@ def without_crosstalk(
         weak = _weak_stretches(*levels, span)
         echoes = [stretch for stretch in weak if _is_echo(pcm, rate_hertz, own, other, stretch)]
         removed += len(echoes)
-        kept += _remainder(span, echoes)
+        kept += _remainder(span, echoes, levels[0])
     return kept, removed
 
 
@@ -68,18 +72,22 @@ def _weak_stretches(own: NDArray[np.float32], other: NDArray[np.float32], span: 
     return [(start, end) for start, end in runs if end - start >= _LEAST_MS]
 
 
-def _remainder(span: Span, echoes: list[Span]) -> list[Span]:
+def _remainder(span: Span, echoes: list[Span], own: NDArray[np.float32]) -> list[Span]:
+    if not echoes:
+        return [span]
+    starts = [span[0], *(echo[1] for echo in echoes)]
+    ends = [*(echo[0] for echo in echoes), span[1]]
+    bar = float(np.percentile(own[echoes[0][0] // HOP_MS : echoes[0][1] // HOP_MS], 90)) - _SILENCE_BELOW_DB
     pieces: list[Span] = []
-    start, end = span
-    for echo_start, echo_end in echoes:
-        if echo_start - start < _LEFTOVER_MS:
-            start = echo_end
-        elif end - echo_end < _LEFTOVER_MS:
-            end = echo_start
-        elif echo_end - echo_start >= _SPLIT_MS:
-            pieces.append((start, echo_start))
-            start = echo_end
-    return [*pieces, (start, end)] if end - start >= _LEFTOVER_MS or not echoes else pieces
+    for start, end in zip(starts, ends, strict=True):
+        loud = np.flatnonzero(own[start // HOP_MS : end // HOP_MS] >= bar)
+        if loud.size * HOP_MS < _LEFTOVER_MS:
+            continue
+        if start != span[0]:
+            start = max(start, start + int(loud[0]) * HOP_MS - _LEAD_MS)  # noqa: PLW2901 -- silence after an echo
+        joined = bool(pieces) and start - pieces[-1][1] < _SPLIT_MS
+        pieces.append((pieces.pop()[0] if joined else start, end))
+    return pieces
 
 
 def _is_echo(pcm: NDArray[np.int16], rate_hertz: int, own: int, other: int, stretch: Span) -> bool:

@@ -11,13 +11,9 @@ The bytes are hostile until proven otherwise:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
-
-import av
-import av.logging
-from av.audio.fifo import AudioFifo
 
 from qingting.audio._gaps import GapWatch
 from qingting.audio._samples import Block, from_frame
@@ -35,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from av.audio.codeccontext import AudioCodecContext
+    from av.audio.fifo import AudioFifo
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
     from av.container import InputContainer
@@ -56,6 +53,8 @@ _ROBUST = frozenset({"mp3", "mp3float", "mp2", "mp2float"})
 _STATED_BY = frozenset({"mov", "matroska", "asf", "avi", "flac", "wav", "w64", "aiff", "au", "caf"})
 """Containers whose header says how long the recording is."""
 _IO_BYTES = 1 << 17
+_MICROSECONDS = 1_000_000
+"""FFmpeg's unit of container times."""
 _TAG_BYTES = 1 << 16
 _DRAIN_SAMPLES = 1 << 15
 _MAX_BARREN_PACKETS = 20_000
@@ -74,10 +73,12 @@ class _Reader:
     stream: AudioStream
     assembly: Assembly
     watch: GapWatch
-    fifo: AudioFifo = field(default_factory=AudioFifo)
+    form: tuple[str, str, int] | None = None
+    """Sample type, layout and rate of what is queued."""
 
     def __post_init__(self) -> None:
         self.tick = float(self.stream.time_base or 0)
+        self.fifo = self._new_queue()
 
     def run(self) -> bool:
         """Decode until the end (True) or the first error (False)."""
@@ -132,13 +133,12 @@ class _Reader:
             start = frame.pts * self.tick if frame.pts is not None else None
             self._fill(self.watch.before_frame(start, frame.samples / frame.sample_rate, self._seconds))
         frame.pts = None
-        try:
-            self.fifo.write(frame)
-        except ValueError:
-            # The stream changed its rate, layout or sample type: a new queue for the new kind.
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if form != self.form:
+            # The queue itself does not look: a frame with fewer channels crashes the process.
             self._drain()
-            self.fifo = AudioFifo()
-            self.fifo.write(frame)
+            self.fifo, self.form = self._new_queue(), form
+        self.fifo.write(frame)
         if self.fifo.samples >= _DRAIN_SAMPLES:
             self._drain()
 
@@ -146,6 +146,12 @@ class _Reader:
         frame = self.fifo.read(0, partial=True) if self.fifo.samples else None
         if frame is not None:
             self.assembly.add(_block(frame), frame.sample_rate)
+
+    @staticmethod
+    def _new_queue() -> AudioFifo:
+        from av.audio.fifo import AudioFifo
+
+        return AudioFifo()
 
 
 def read_ffmpeg(file: BinaryIO, assembly: Assembly, *, kind: str, forced: str | None = None) -> Track:
@@ -156,6 +162,8 @@ def read_ffmpeg(file: BinaryIO, assembly: Assembly, *, kind: str, forced: str | 
     Raises NotAudioError, NoAudioTrackError, BrokenAudioError, EmptyAudioError, and what
     Assembly raises on limits. A track that breaks off is no error: Track.damage says so.
     """
+    import av.logging
+
     av.logging.set_level(None)
     try:
         container = _attempt(lambda: _open(file, forced))
@@ -197,13 +205,17 @@ def suffix_format(suffix: str) -> str | None:
 def _attempt(action: Callable[[], _T]) -> _T:
     try:
         return action()
-    except (AudioLimitError, MemoryError):
+    except AudioLimitError:
         raise
     except Exception as error:  # noqa: BLE001 (whatever a library raises on hostile bytes means the same)
+        if type(error) is MemoryError:  # FFmpeg's own means an absurd length in the file
+            raise
         raise _FaultError(type(error).__name__) from None
 
 
 def _open(file: BinaryIO, forced: str | None) -> InputContainer:
+    import av
+
     file.seek(0)
     options = {"max_size": str(1 << 18), "protocol_whitelist": "none"}
     if forced is None:
@@ -225,16 +237,20 @@ def _audio_stream(container: InputContainer, kind: str) -> AudioStream:
     stream = container.streams.audio[0]
     if stream.codec_context is None:
         raise BrokenAudioError("the audio codec is not supported", remedy="Convert the recording to WAV or MP3.")
+    from av.stream import Discard
+
     for other in container.streams:
         if other.index != stream.index:
-            other.discard = "all"  # type: ignore[assignment]  # takes names as well
+            other.discard = Discard.all
     return stream
 
 
 def _decoder_for(stream: AudioStream) -> AudioCodecContext:
+    from av import CodecContext
+
     own = _OWN_DECODERS.get(stream.codec_context.name)
     if own is not None:
-        return av.CodecContext.create(own, "r")  # type: ignore[return-value]
+        return CodecContext.create(own, "r")  # type: ignore[return-value]
     stream.codec_context.thread_count = 1
     return stream.codec_context
 
@@ -251,7 +267,7 @@ def _stated_seconds(container: InputContainer, stream: AudioStream, file: Binary
         return 0.0
     if stream.duration is not None and stream.time_base is not None:
         return max(0.0, float(stream.duration * stream.time_base))
-    return max(0.0, (container.duration or 0) / av.time_base)
+    return max(0.0, (container.duration or 0) / _MICROSECONDS)
 
 
 def _has_frame_count(file: BinaryIO) -> bool:

@@ -71,8 +71,15 @@ def find_hum(samples: NDArray[np.float32], rate_hertz: int) -> tuple[float, ...]
     quiet = np.percentile(np.array(spectra), _QUIET_SHARE, axis=0) / size
     hertz = np.arange(top) * rate_hertz / size
     found = [_harmonics(quiet, hertz, base) for base in _MAINS_HERTZ]
-    best = max(found, key=len)
-    return best if len(best) >= _LEAST_HARMONICS else ()
+    return max(
+        (lines for lines, base in zip(found, _MAINS_HERTZ, strict=True) if _is_hum(lines, base)), key=len, default=()
+    )
+
+
+def _is_hum(lines: tuple[float, ...], base: float) -> bool:
+    """Whether the lines are a mains series: its first or second is there, or two neighbours (a telephone band)."""
+    orders = {round(line / base) for line in lines}
+    return len(orders) >= _LEAST_HARMONICS and (bool(orders & {1, 2}) or any(k + 1 in orders for k in orders))
 
 
 def _harmonics(quiet: NDArray[np.float64], hertz: NDArray[np.float64], base: float) -> tuple[float, ...]:

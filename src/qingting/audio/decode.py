@@ -9,15 +9,17 @@ from qingting.audio._amr import amr_kind, read_amr
 from qingting.audio._assembly import Assembly
 from qingting.audio._pcm import RAW_CODECS, raw_layout, read_pcm
 from qingting.audio._wav import parse_wav
+from qingting.audio.source import Source, open_source
 from qingting.model.audio import RecordingFormat
 
 if TYPE_CHECKING:
+    import os
+
     import numpy as np
     from numpy.typing import NDArray
 
     from qingting.audio._track import Track
     from qingting.audio.options import AudioOptions
-    from qingting.audio.source import Source
 
 _CLIPPED_SHARE = 0.01
 
@@ -63,6 +65,13 @@ def decode(source: Source, options: AudioOptions) -> Decoded:
         pcm=pcm,
         notes=(*track.notes, *_notes(track, pcm, assembly.clipped)),
     )
+
+
+def decode_recording(
+    path_or_bytes: str | os.PathLike[str] | bytes | bytearray | memoryview, options: AudioOptions
+) -> Decoded:
+    """Open and decode in one step, for a WorkerPool; raises what open_source and decode raise."""
+    return decode(open_source(path_or_bytes, options.limits), options)
 
 
 def _read(file: BinaryIO, source: Source, options: AudioOptions, assembly: Assembly) -> Track:

@@ -22,6 +22,8 @@ ROLE_THRESHOLD = 0.75
 _MOST_REASONS = 6
 _ONE_SIDED_LOG_ODDS = 2.0
 """Evidence that a call with a single speaker needs before that speaker gets a role."""
+_ONE_PERSON_OPPOSED = 0.2
+"""Share of contrary phrases above which a single speaker is taken for two voices in one party."""
 _HIT_DECAY = 0.5
 """Each further hit of one kind counts half the one before: a habit is one fact, not ten."""
 _FIRST_SPEAKER = {"inbound": 1.0, "outbound": -0.4, "": 0.7}
@@ -150,6 +152,9 @@ def _decide_one_sided(
     note = f"只有{_name(party)}在说话"
     if abs(total) < _ONE_SIDED_LOG_ODDS:
         return _undecided(parties, (f"{note}，依据不足，无法判断角色", *_reasons(evidence, total)))
+    if _opposed(evidence, total) > _ONE_PERSON_OPPOSED:
+        reason = f"{note}，却兼有坐席与客户的用语，可能双方声音混在一起"
+        return _undecided(parties, (reason, *_reasons(evidence, total)))
     silent = next((p for p in parties if p != party), "")
     agent = party if total > 0 else silent
     confidence, reasons = _limited(_probability(strength), (note, *_reasons(evidence, total)), speaker_confidence)
@@ -210,6 +215,11 @@ def _weigh(evidence: list[_Evidence]) -> tuple[float, float]:
     total = sum(e.weight for e in evidence)
     gross = sum(abs(e.weight) for e in evidence)
     return (total, abs(total) * math.sqrt(abs(total) / gross)) if gross else (0.0, 0.0)
+
+
+def _opposed(evidence: list[_Evidence], total: float) -> float:
+    gross = sum(abs(e.weight) for e in evidence)
+    return (gross - abs(total)) / 2 / gross
 
 
 def _probability(log_odds: float) -> float:

@@ -18,7 +18,7 @@ _BLOCK_FRAMES = 512
 """Frames handled at once: large enough for speed, small enough for the processor's cache."""
 _HIGH_PASS_HERTZ = 60.0
 _TONE_FRAMES = 47
-"""A tone is looked for in the first 1.5 s of a span."""
+"""A tone is looked for in the first 1.4 s of a span and the 128 ms before: a tone's end can look like speech too."""
 _STEADY_OCTAVES = 0.03 / 12
 _TONE_SHARE = 0.65
 _TONE_STEPS = 5
@@ -150,7 +150,7 @@ class VoiceActivity:
         probabilities[frames[counts]] = answers[counts]
         speech = np.empty(count, np.int8)
         self._steps.threshold(probabilities, choice.start_probability, choice.keep_probability, self._speaking, speech)
-        block = self._samples[self._kept : self._kept + count * self._frame]
+        block = self._samples[self._kept - _WARM_FRAMES * self._frame : self._kept + count * self._frame]
         spans = self._spans.advance(_runs(speech), probabilities, levels, block)
         self._speaking = int(speech[-1])
         self._samples = self._samples[count * self._frame :]
@@ -200,11 +200,14 @@ class _Spans:
         levels: NDArray[np.float32],
         samples: NDArray[np.float32],
     ) -> list[Span]:
-        """Take one block: its runs of speech frames (relative to it), probabilities, cell levels and samples."""
+        """Take one block: its runs of speech frames (relative to it), probabilities, cell levels and samples.
+
+        `samples` begin _WARM_FRAMES before the block.
+        """
         base = self._now
         self._now += probabilities.size
         self._levels = np.concatenate([self._levels, levels])
-        self._hear(samples)
+        self._hear(samples[_WARM_FRAMES * self._frame :])
         decided: list[Span] = []
         for start, end in runs:
             decided += self._close(base + start)
@@ -274,7 +277,7 @@ class _Spans:
             return False
         from qingting.audio.acoustics import pitch_track
 
-        pitch = pitch_track(self._sound[: (self._end - self._start) * self._frame], self._rate_hertz)
+        pitch = pitch_track(self._sound[: (_WARM_FRAMES + self._end - self._start) * self._frame], self._rate_hertz)
         voiced = (pitch[1:] > 0) & (pitch[:-1] > 0)
         steps = np.abs(np.log2(pitch[1:][voiced] / pitch[:-1][voiced]))
         return bool(steps.size >= _TONE_STEPS and np.mean(steps < _STEADY_OCTAVES) >= _TONE_SHARE)

@@ -99,4 +99,4 @@ def _call_info(default: CallInfo, row: Mapping[str, str]) -> CallInfo:
         raise InputError("the call list has an agent_channel other than left, right or auto", remedy="Correct it.")
     channel = AgentChannel(given.pop("agent_channel", default.agent_channel))
     extra = {name: value for name, value in row.items() if name not in _CALL_COLUMNS and value}
-    return replace(default, **given, agent_channel=channel, fields=extra)  # type: ignore[arg-type]
+    return replace(default, **given, agent_channel=channel, fields=extra)

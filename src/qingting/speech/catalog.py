@@ -95,7 +95,7 @@ def entry(name: str) -> EngineEntry:
         return ENGINES[name]
     except KeyError:
         raise UnknownEngineError(
-            f"There is no speech engine of that name; there are: {', '.join((AUTO, *ENGINES))}."
+            f"There is no speech engine named {name!r}; there are: {', '.join((AUTO, *ENGINES))}."
         ) from None
 
 

@@ -181,7 +181,7 @@ class _Job:
 
     def _shared_windows(self, order: Sequence[int]) -> list[list[int]]:
         """Clips of each voice packed into windows, as indices."""
-        windows = []
+        windows: list[list[int]] = []
         for voice in dict.fromkeys(self._clips[index].voice for index in order):
             own = [index for index in order if self._clips[index].voice == voice]
             lengths = [self._lengths[index] for index in own]

@@ -77,6 +77,16 @@ def likeness(decoded, original) -> float:
     return near / np.sqrt((a @ a) * (b @ b))
 
 
+def envelope_likeness(decoded, original) -> float:
+    """Correlation of the loudness over 20 ms cells: for speech codecs, which keep no wave form."""
+    cell = 160
+    length = min(len(decoded), len(original)) // cell * cell
+    levels = [
+        np.log10(1 + np.square(x[:length].astype(float)).reshape(-1, cell).mean(axis=1)) for x in (decoded, original)
+    ]
+    return float(np.corrcoef(levels[0], levels[1])[0, 1])
+
+
 CODECS = [
     # container, codec, rate, bit rate, names in the result, likeness
     ("wav", "pcm_u8", 8000, 0, ("wav", "pcm_u8"), 0.99),
@@ -96,8 +106,8 @@ CODECS = [
     ("mp3", "libmp3lame", 8000, 16000, ("mp3", "mp3"), 0.95),
     ("mp3", "libmp3lame", 16000, 32000, ("mp3", "mp3"), 0.98),
     ("mp3", "libmp3lame", 44100, 64000, ("mp3", "mp3"), 0.98),
-    ("amr", "libopencore_amrnb", 8000, 12200, ("amr", "amr_nb"), 0.9),
-    ("3gp", "libopencore_amrnb", 8000, 12200, ("mov,mp4,m4a,3gp,3g2,mj2", "amr_nb"), 0.9),
+    ("amr", "libopencore_amrnb", 8000, 12200, ("amr", "amr_nb"), 0.85),
+    ("3gp", "libopencore_amrnb", 8000, 12200, ("mov,mp4,m4a,3gp,3g2,mj2", "amr_nb"), 0.85),
     ("ipod", "aac", 16000, 32000, ("mov,mp4,m4a,3gp,3g2,mj2", "aac"), 0.98),
     ("adts", "aac", 44100, 64000, ("aac", "aac"), 0.98),
     ("ogg", "libopus", 16000, 24000, ("ogg", "opus"), 0.9),
@@ -120,7 +130,11 @@ def test_every_codec(container, codec, rate, bit_rate, names, like):
     assert decoded.format.duration_ms == pytest.approx(4000, abs=200)
     assert decoded.format.duration_ms == round(decoded.pcm.shape[1] * 1000 / decoded.rate_hertz)
     assert (decoded.format.truncated, decoded.format.truncation, decoded.notes) == (False, "", ())
-    assert likeness(decoded.pcm[0], speech(4, decoded.rate_hertz)[0]) > like
+    original = speech(4, decoded.rate_hertz)[0]
+    if codec == "libopencore_amrnb":
+        assert envelope_likeness(decoded.pcm[0], original) > like
+    else:
+        assert likeness(decoded.pcm[0], original) > like
 
 
 @pytest.mark.parametrize(
@@ -261,16 +275,19 @@ def test_amr_with_silence_frames_loses_no_sample():
     assert decoded.pcm.shape == (1, 160 * len(frames))
     assert not decoded.format.truncated
     after = slice(9 * 8000, 12 * 8000)
-    assert likeness(decoded.pcm[0, after], pcm[0, after]) > 0.9
+    assert envelope_likeness(decoded.pcm[0, after], pcm[0, after]) > 0.85
 
 
 def test_the_ffmpeg_decoder_would_lose_them():
     """Why libopencore_amrnb is used; when this fails, the choice can be looked at again."""
     frames = amr_frame_list(pausing_speech(), dtx=True)
     decoder = av.CodecContext.create("amrnb", "r")
+
+    def decode_all():
+        return [decoder.decode(av.Packet(frame)) for frame in frames]
+
     with pytest.raises(av.FFmpegError):
-        for frame in frames:
-            decoder.decode(av.Packet(frame))
+        decode_all()
 
 
 @pytest.mark.parametrize("rests", [True, False])
@@ -302,7 +319,7 @@ def test_damage_inside_amr_does_not_move_later_times(kind):
     assert "静音补齐" in decoded.format.truncation
     assert decoded.pcm.shape[1] == pytest.approx(160 * len(frames), abs=8 * 160)
     after = slice(8 * 8000, 11 * 8000)
-    assert likeness(decoded.pcm[0, after], pcm[0, after]) > 0.85
+    assert envelope_likeness(decoded.pcm[0, after], pcm[0, after]) > 0.85
 
 
 @settings(max_examples=200, deadline=None)

@@ -120,13 +120,14 @@ class _KeywordWatch(Watch):
         self._counts["customer_negative"] += len(negative)
         self._counts["customer_positive"] += len(praise) + len(facts.hits("thanks"))
         self._counts["customer_neutral"] += len(facts.hits("neutral"))
+        found: list[Finding] = []
         if negative and not self._is_courtesy(facts, negative):
             self._places.append(hit_evidence(facts, negative[0], note="客户不满用语"))
-            return [self._complaint(facts, negative)]
+            found.append(self._complaint(facts, negative))
         if praise:
             self._places.append(hit_evidence(facts, praise[0], note="客户认可用语"))
-            return [self._praise(facts, praise)]
-        return []
+            found.append(self._praise(facts, praise))
+        return found
 
     def _is_courtesy(self, facts: UtteranceFacts, negative: tuple[Hit, ...]) -> bool:
         """Whether the words stand in a closing thanks after the answer, with no "but"."""

@@ -103,7 +103,7 @@
     current = now;
     if (!now) return;
     now.node.classList.add("current");
-    if ($("follow").checked && audio && !audio.paused) keepInView(now.node, $("transcript"));
+    if ($("follow").checked) keepInView(now.node, $("transcript"));
   };
   const keepInView = (node, pane) => {
     if (pane.scrollHeight <= pane.clientHeight + 4) return;

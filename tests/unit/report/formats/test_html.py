@@ -307,3 +307,40 @@ def test_script_and_styles_use_ids_that_exist(reports):
     used = set(re.findall(r'\$\("([a-z]+)"\)', script))
     assert used
     assert used <= ids
+
+
+def colours(css, dark):
+    """The page's colours by name; dark ones stand over light ones."""
+    blocks = re.findall(r":root \{(.*?)\n  ?\}", css, re.DOTALL)
+    found = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", blocks[0]))
+    return found | dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", blocks[1])) if dark else found
+
+
+def contrast(one, two):
+    """WCAG 2.2 contrast ratio of two colours."""
+
+    def light(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((light(one), light(two)))
+    return (high + 0.05) / (low + 0.05)
+
+
+PAIRS = [("ink", back) for back in ("bg", "card", "sunken", "agent-bg", "customer-bg", "unsure-bg", "medium-bg")]
+PAIRS += [("soft", back) for back in ("bg", "card", "sunken", "agent-bg", "customer-bg")]
+PAIRS += [(kind, kind + "-bg") for kind in ("serious", "medium", "light", "credit", "review", "note", "agent")]
+PAIRS += [(kind, "card") for kind in ("serious", "medium", "light", "credit", "review", "agent", "customer", "focus")]
+PAIRS += [(kind, "sunken") for kind in ("agent", "customer")]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_text_has_enough_contrast(dark):
+    from importlib import resources
+
+    css = resources.files("qingting.report").joinpath("formats", "report.css").read_text(encoding="utf-8")
+    found = colours(css, dark)
+    assert found["card"] == ("#191f28" if dark else "#ffffff")
+    poor = {pair: round(contrast(found[pair[0]], found[pair[1]]), 2) for pair in PAIRS}
+    assert {pair: ratio for pair, ratio in poor.items() if ratio < 4.5} == {}
