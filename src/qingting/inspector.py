@@ -18,7 +18,7 @@ from qingting.analysis.analyzer import Analyzer
 from qingting.analysis.runner import Inspection as Analysis
 from qingting.audio.encode import encode_mp3, peaks
 from qingting.audio.options import AudioOptions
-from qingting.audio.roles import apply_roles, decide_roles, swap
+from qingting.audio.roles import apply_roles, assign_agent, decide_roles, swap
 from qingting.errors import QingtingError
 from qingting.model.audio import PreparedAudio, RecordingFormat, RoleDecision
 from qingting.model.call import CallInfo, Role
@@ -181,6 +181,7 @@ class Inspector:
             utterances,
             audio.parties,
             call.agent_channel,
+            direction=call.direction,
             speaker_confidence=audio.speaker_confidence,
             threshold=self._role_threshold,
         )
@@ -226,9 +227,12 @@ def judge(
     )
 
 
-def judge_swapped(report: Report, plan_for: Callable[[str], Plan]) -> Report:
-    """Exchange agent and customer and analyse again, without transcribing again."""
-    roles = swap(report.roles)
+def judge_again(report: Report, plan_for: Callable[[str], Plan], *, agent: str = "") -> Report:
+    """Exchange agent and customer, or name the agent's party, and analyse again without transcribing again.
+
+    Raises InputError when no agent was decided and none is named, or the party does not exist.
+    """
+    roles = assign_agent(report.roles, agent) if agent else swap(report.roles)
     utterances = apply_roles(report.transcript.utterances, roles)
     return judge(
         call=report.call,

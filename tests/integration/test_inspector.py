@@ -15,8 +15,8 @@ import pytest
 from qingting.audio.front_end import prepare
 from qingting.audio.options import AudioOptions
 from qingting.bootstrap import open_inspector, plans
-from qingting.errors import EngineUnavailableError, PackError, QingtingError
-from qingting.inspector import Inspector, Job, Outcome, judge_swapped
+from qingting.errors import EngineUnavailableError, InputError, PackError, QingtingError
+from qingting.inspector import Inspector, Job, Outcome, judge_again
 from qingting.model.call import AgentChannel, CallInfo, Role
 from qingting.report.verify import verify
 from qingting.settings import load_settings
@@ -83,12 +83,16 @@ def test_a_wrong_channel_map_is_mended_by_a_swap_without_recognition() -> None:
     inspector = inspector_for(engine)
     wrong = inspector.inspect(sample.audio_path, call).report
     asked = engine.asked
-    mended = judge_swapped(wrong, plans(load_settings()))
+    mended = judge_again(wrong, plans(load_settings()))
     assert engine.asked == asked
     assert mended.roles.agent == right.agent_channel.value
     assert [f.rule_id for f in mended.findings] != [f.rule_id for f in wrong.findings]
     assert [u.text for u in mended.transcript.utterances] == [u.text for u in wrong.transcript.utterances]
     assert verify(mended) == []
+    named = judge_again(wrong, plans(load_settings()), agent=right.agent_channel.value)
+    assert [f.rule_id for f in named.findings] == [f.rule_id for f in mended.findings]
+    with pytest.raises(InputError):
+        judge_again(wrong, plans(load_settings()), agent="speaker_9")
 
 
 @pytest.mark.parametrize(

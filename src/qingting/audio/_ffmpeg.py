@@ -207,7 +207,7 @@ def _attempt(action: Callable[[], _T]) -> _T:
         return action()
     except AudioLimitError:
         raise
-    except Exception as error:  # noqa: BLE001 (whatever a library raises on hostile bytes means the same)
+    except Exception as error:
         if type(error) is MemoryError:  # FFmpeg's own means an absurd length in the file
             raise
         raise _FaultError(type(error).__name__) from None

@@ -49,14 +49,15 @@ def render(file: Path, out: Path) -> None:
 @report.command("swap-roles")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="JSON file [default: standard output].")
-def swap_roles(file: Path, out: Path | None) -> None:
+@click.option("--agent", default="", metavar="PARTY", help="Name the agent's party instead: left, right, speaker_1 …")
+def swap_roles(file: Path, out: Path | None, agent: str) -> None:
     """Exchange agent and customer and analyse again, without transcribing again."""
     from qingting.bootstrap import plans
-    from qingting.inspector import judge_swapped
+    from qingting.inspector import judge_again
     from qingting.report.formats.json import dump
     from qingting.settings import load_settings
 
-    text = dump(judge_swapped(_load(file), plans(load_settings())))
+    text = dump(judge_again(_load(file), plans(load_settings()), agent=agent))
     if out is None:
         click.echo(text)
     else:

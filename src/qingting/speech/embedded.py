@@ -16,7 +16,7 @@ from qingting.model.transcript import EngineIdentity, Flag, TimedText
 from qingting.speech import _weights
 from qingting.speech._units import is_han, units
 from qingting.speech.engine import SAMPLE_RATE_HERTZ, Capabilities, Clip, Recognition, RecognitionOptions, SpeechEngine
-from qingting.speech.guards import FASTEST_UNITS_PER_SECOND, find_loops, find_prompt_echo
+from qingting.speech.guards import FASTEST_UNITS_PER_SECOND, find_hot_word_leak, find_loops, find_prompt_echo
 from qingting.speech.packing import Window, pack, unpack
 
 if TYPE_CHECKING:
@@ -241,10 +241,14 @@ class _Job:
                 words=own,
                 mean_log_probability=item.mean_log_probability,
                 truncated=item.truncated,
-                suspicious=bad or dense or not units(own_text),
+                suspicious=bad or dense or not units(own_text) or self._leaked(own_text, index),
                 language=language,
             )
         return answer
+
+    def _leaked(self, text: str, index: int) -> bool:
+        """Whether hot words stand in place of what was said: the last try goes without them."""
+        return bool(find_hot_word_leak(text, self._options.hot_words, seconds=self._lengths[index] / 1000))
 
     def _window(self, clips: Sequence[int]) -> Window:
         lengths = [self._lengths[index] for index in clips]

@@ -32,6 +32,7 @@ _NO_SPEECH_MS = 100
 _SPARSE_MIN_SPEECH_MS = 2500
 _LEAK_WORDS = 3
 _LEAK_COVERAGE = 0.8
+_DENSE_LEAK_COVERAGE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,24 +119,27 @@ def find_prompt_echo(text: str, prompts: Sequence[str] = PROMPTS) -> tuple[Cut, 
     return _phrase_cuts(text, found, ["".join(unit.key for unit in units(prompt)) for prompt in prompts])
 
 
-def find_hot_word_leak(text: str, hot_words: Sequence[str], voice: VoiceFacts | None = None) -> tuple[Cut, ...]:
+def find_hot_word_leak(
+    text: str, hot_words: Sequence[str], voice: VoiceFacts | None = None, seconds: float | None = None
+) -> tuple[Cut, ...]:
     """A text that is nothing but hot words in a row: the list came out instead of the speech.
 
     Counts as a leak when at least three different hot words (two over hardly any voice)
-    cover four fifths of the text and follow each other as in the list.
+    cover four fifths of the text and follow each other as in the list; or when hot words
+    are half of a text that nobody could say in its `seconds`.
     """
     found = units(text)
     if not found or not hot_words:
         return ()
-    keys = ["".join(unit.key for unit in units(word)) for word in hot_words]
+    keys = [key for key in ("".join(unit.key for unit in units(word)) for word in hot_words) if key]
     plain = "".join(unit.key for unit in found)
-    said = _in_sequence(plain, [key for key in keys if key])
+    said = _in_sequence(plain, keys)
+    covered = sum(len(keys[index]) for index in said) / len(plain)
     needed = _LEAK_WORDS if voice is None or clear_speech(voice) else _LEAK_WORDS - 1
-    covered = sum(len(keys[index]) for index in said)
     in_order = all(later > earlier for earlier, later in pairwise(said))
-    if len(set(said)) >= needed and in_order and covered >= _LEAK_COVERAGE * len(plain):
-        return ((0, len(text)),)
-    return ()
+    listed = len(set(said)) >= needed and in_order and covered >= _LEAK_COVERAGE
+    dense = seconds is not None and len(found) > max(4.0, FASTEST_UNITS_PER_SECOND * seconds)
+    return ((0, len(text)),) if listed or (dense and covered >= _DENSE_LEAK_COVERAGE) else ()
 
 
 def _in_sequence(plain: str, keys: Sequence[str]) -> list[int]:
@@ -195,7 +199,7 @@ def run_guards(
     checks: tuple[tuple[Flag, Callable[[str], tuple[Cut, ...]]], ...] = (
         (Flag.PROMPT_ECHO, lambda t: find_prompt_echo(t, prompts)),
         (Flag.INVENTED, lambda t: find_invented(t, voice)),
-        (Flag.HOTWORD_LEAK, lambda t: find_hot_word_leak(t, hot_words, voice)),
+        (Flag.HOTWORD_LEAK, lambda t: find_hot_word_leak(t, hot_words, voice, spoken)),
         (Flag.LOOP, lambda t: find_loops(t, spoken)),
     )
     for flag, find in checks:

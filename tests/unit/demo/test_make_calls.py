@@ -76,7 +76,9 @@ def test_each_party_sounds_on_its_own_channel_only_while_it_speaks(maker: Module
     assert level_db(customer, *first) < -60
     assert level_db(customer, *second) == pytest.approx(-20, abs=0.5)
     assert level_db(agent, second[0], second[0] + 500) < -60
-    assert level_db(agent, 0, 1000) == pytest.approx(-24, abs=1.0), "the ring-back is the exchange's, on the agent's side"
+    assert level_db(agent, 0, 1000) == pytest.approx(-24, abs=1.0), (
+        "the ring-back is the exchange's, on the agent's side"
+    )
     assert level_db(customer, 0, 1000) < -60
 
 

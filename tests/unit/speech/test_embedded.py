@@ -185,6 +185,13 @@ def test_hot_words_are_in_the_prompt():
     assert "运费险" in model.prompts[0]
 
 
+def test_leaked_hot_words_are_decoded_again_without_them():
+    hot = ("退款", "订单", "运费险")
+    answers, model = run({1: ["退款订单运费险", "我要换货"]}, [clip(1)], RecognitionOptions(hot_words=hot))
+    assert answers[0].text == "我要换货"
+    assert model.prompts[1] == ""
+
+
 def test_wrong_input_is_refused():
     engine = EmbeddedEngine()
     with pytest.raises(SettingsError):

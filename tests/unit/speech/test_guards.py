@@ -159,6 +159,12 @@ def test_hot_words_in_speech_are_no_leaks(text):
     assert find_hot_word_leak(text, HOT, voice()) == ()
 
 
+def test_hot_words_nobody_could_say_so_fast_are_a_leak():
+    assert find_hot_word_leak("订单号 订单退款", HOT, voice(), seconds=0.3)
+    assert not find_hot_word_leak("订单号 订单退款", HOT, voice(), seconds=1.5)
+    assert not find_hot_word_leak("我想问一下怎么办", HOT, voice(), seconds=0.3)
+
+
 def test_two_hot_words_over_hardly_any_voice_are_a_leak():
     assert find_hot_word_leak("退款 订单", HOT, FAINT)
     assert not find_hot_word_leak("退款 订单", (), FAINT)

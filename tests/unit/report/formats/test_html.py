@@ -311,7 +311,7 @@ def test_script_and_styles_use_ids_that_exist(reports):
 
 def colours(css, dark):
     """The page's colours by name; dark ones stand over light ones."""
-    blocks = re.findall(r":root \{(.*?)\n  ?\}", css, re.DOTALL)
+    blocks = re.findall(r":root \{(.*?)\n *\}", css, re.DOTALL)
     found = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", blocks[0]))
     return found | dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", blocks[1])) if dark else found
 
