@@ -22,7 +22,8 @@ def encode(pcm: NDArray[np.int16], audio: ScriptAudio, path: Path) -> None:
     if audio.codec == "amr_wb":
         _encode_amr_wb(pcm[:, 0], audio.bit_rate, path)
         return
-    with av.open(str(path), "w", format=audio.container) as container:
+    # Without bitexact the Ogg muxer draws a random serial number for its stream.
+    with av.open(str(path), "w", format=audio.container, options={"fflags": "+bitexact"}) as container:
         # Encoder names and times in headers would make two runs differ.
         container.metadata.clear()
         stream = container.add_stream(audio.codec, rate=audio.sample_rate_hertz)

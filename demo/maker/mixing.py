@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import soxr
+from numpy.typing import NDArray
+
 from maker.sounds import (
     TELEPHONE_BAND_HERTZ,
     WIDE_BAND_HERTZ,
@@ -16,8 +18,6 @@ from maker.sounds import (
     telephone_sound,
 )
 from maker.synthesis import RATE_HERTZ, Samples, Voices
-from numpy.typing import NDArray
-
 from qingting.model.call import AgentChannel, Role
 from qingting.testing import CallScript
 

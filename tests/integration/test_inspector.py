@@ -18,6 +18,7 @@ from qingting.bootstrap import open_inspector, plans
 from qingting.errors import EngineUnavailableError, InputError, PackError, QingtingError
 from qingting.inspector import Inspector, Job, Outcome, judge_again
 from qingting.model.call import AgentChannel, CallInfo, Role
+from qingting.model.finding import Standing
 from qingting.report.verify import verify
 from qingting.settings import load_settings
 from qingting.speech.engine import Clip, Recognition, RecognitionOptions
@@ -127,6 +128,27 @@ def test_a_truncated_recording_says_so(tmp_path: Path) -> None:
     assert report.recording is not None
     assert report.recording.truncated
     assert any("truncated" in gap.what for gap in report.gaps)
+
+
+def test_unsure_roles_leave_findings_for_review_and_no_score() -> None:
+    sample = max(STEREO, key=lambda s: len(s.script.expected))
+    call = CallInfo(call_id="x", line_of_business=sample.script.call_info().line_of_business)
+    sure = inspector_for(from_script(sample)).inspect(sample.audio_path, call).report
+    settings = load_settings()
+    strict = Inspector(
+        prepare=prepare,
+        recognizer=Recognizer(from_script(sample)),
+        plan_for=plans(settings),
+        audio_options=AudioOptions(),
+        role_threshold=1.0,
+    )
+    unsure = strict.inspect(sample.audio_path, call).report
+    assert set(unsure.roles.roles.values()) == {Role.UNSURE}
+    assert [f.rule_id for f in unsure.findings] == [f.rule_id for f in sure.findings]
+    assert not unsure.score.valid
+    assert not [f for f in unsure.findings if f.standing is Standing.COUNTED]
+    assert any(gap.what == "roles.unsure" for gap in unsure.gaps)
+    assert verify(unsure) == []
 
 
 class BrokenEngine(ScriptedEngine):

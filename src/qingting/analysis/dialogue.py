@@ -67,6 +67,7 @@ def dialogue_phrases() -> dict[str, tuple[str, ...]]:
     """Return the phrases these functions need, by label."""
     found = {label: lexicon(name) for label, name in _LEXICONS.items()}
     answers = groups("agent_answer")
+    found["result"] = tuple(phrase for group in ("done", "times") for phrase in answers[group])
     found["answer"] = tuple(phrase for group in ("done", "plan", "times") for phrase in answers[group])
     return found
 
@@ -102,6 +103,11 @@ def agent_act(facts: UtteranceFacts) -> Act:
     if holds:
         return Act.HOLD
     return Act.ANSWER if _answers(facts) else Act.CONTENT
+
+
+def continues_hold(facts: UtteranceFacts) -> bool:
+    """Whether words right after a request to wait belong to it: short, and no result yet."""
+    return len(facts.text.text) <= HOLD_TAIL_CHARACTERS and not facts.hits("result") and not asks_something(facts)
 
 
 def _answers(facts: UtteranceFacts) -> bool:

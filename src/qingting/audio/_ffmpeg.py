@@ -57,6 +57,9 @@ _MICROSECONDS = 1_000_000
 """FFmpeg's unit of container times."""
 _TAG_BYTES = 1 << 16
 _DRAIN_SAMPLES = 1 << 15
+_MOST_CHANNELS = 7
+"""`av` counts a frame's planes up to a null pointer that is missing from 8 channels on: touching
+such a frame reads foreign memory. WAV files, read without `av`, may have more."""
 _MAX_BARREN_PACKETS = 20_000
 """Packets in a row without one sample: nothing more will come."""
 
@@ -133,6 +136,8 @@ class _Reader:
             start = frame.pts * self.tick if frame.pts is not None else None
             self._fill(self.watch.before_frame(start, frame.samples / frame.sample_rate, self._seconds))
         frame.pts = None
+        if frame.layout.nb_channels > _MOST_CHANNELS:
+            raise BrokenAudioError("the number of channels changes to an impossible value")
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
         if form != self.form:
             # The queue itself does not look: a frame with fewer channels crashes the process.
@@ -173,6 +178,10 @@ def read_ffmpeg(file: BinaryIO, assembly: Assembly, *, kind: str, forced: str | 
         stream = _audio_stream(container, kind)
         rate, channels, tracks = stream.rate or 0, stream.channels, len(container.streams.audio)
         assembly.check(rate, channels)
+        if channels > _MOST_CHANNELS:
+            raise AudioLimitError(
+                f"{channels} channels are more than a compressed recording may have", remedy="Convert it to WAV first."
+            )
         name = container.format.name
         stated = _stated_seconds(container, stream, file)
         watch = GapWatch(container=name, stated_seconds=stated)

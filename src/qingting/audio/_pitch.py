@@ -164,7 +164,7 @@ def track(
             highest = max(highest, heights[c])
         for c in range(count + 1):  # the candidate after the last peak means: no pitch
             lag = lags[s, c] if c < count else 0.0
-            local = 1.0 - heights[c] * (1.0 - costs[0] * lag / REACH) if c < count else highest
+            local = 1.0 - heights[c] * (1.0 - costs[0] * np.log2(lag / _FIRST_LAG)) if c < count else highest
             before[s, c], cost = _origin(lag, old, lags[s - 1], last, costs)
             new[c] = cost + local
         old[: count + 1] = new[: count + 1]

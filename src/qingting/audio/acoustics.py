@@ -28,9 +28,11 @@ _LEAST_RANGE_DB = 12.0
 """... but frames this near to the loud parts are always speech, however noisy the channel."""
 _VOICED_RANGE_DB = 32.0
 _SLOPE_STEPS = 30
-_COSTS = np.array([0.25, 0.35, 0.18, 0.3])
-"""Pitch path: preference for short periods (against octave errors downwards), cost of a pitch jump per
+_COSTS = np.array([0.06, 0.7, 0.18, 0.3])
+"""Pitch path: preference per octave for short periods (against octave errors downwards), cost of a pitch jump per
 natural-log unit, cost of a change between voiced and unvoiced, least correlation of a candidate."""
+_REACH_SEMITONES = 10.0
+"""Nobody's voice goes further from its middle within one utterance; an octave error does."""
 _PITCH_LOWEST_HERTZ, _PITCH_HIGHEST_HERTZ = 60.0, 400.0
 
 
@@ -90,6 +92,8 @@ def pitch_track(samples: NDArray[Any], rate_hertz: int, loud: NDArray[np.bool_] 
     padded = np.zeros(_pitch.HOP * (steps + 2) + _pitch.REACH + 8, np.float32)
     usable = min(signal.size, padded.size - _pitch.HOP)
     padded[_pitch.HOP : _pitch.HOP + usable] = signal[:usable]
+    # A soft low-pass (half at 2 kHz): sharper peaks than the lags can sample would look lower than their octaves.
+    padded[1:-1] = 0.5 * padded[1:-1] + 0.25 * (padded[:-2] + padded[2:])
     _pitch.track(padded, np.ones(steps, np.bool_) if loud is None else loud, _COSTS, out)
     out[(out < _PITCH_LOWEST_HERTZ) | (out > _PITCH_HIGHEST_HERTZ)] = 0.0
     return out
@@ -142,8 +146,7 @@ def _facts(
     speech = here >= bar
     per_ms = rate_hertz // 1000
     pitch = pitch_track(samples[span.start_ms * per_ms : span.end_ms * per_ms], rate_hertz, here >= bar)
-    voiced = np.flatnonzero(pitch)
-    semitones = 12.0 * np.log2(pitch[voiced])
+    voiced, semitones = _voiced(pitch)
     pauses = _pauses_inside(speech)
     spoken = here[speech]
     voiced_ms = voiced.size * HOP_MS
@@ -160,6 +163,14 @@ def _facts(
         pauses_inside_ms=pauses,
         overlap_ms=overlap_ms,
     )
+
+
+def _voiced(pitch: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.floating]]:
+    """Voiced steps and their pitch in semitones, without the steps that are octaves away from the span's median."""
+    voiced = np.flatnonzero(pitch)
+    semitones = 12.0 * np.log2(pitch[voiced])
+    near = np.abs(semitones - np.median(semitones)) <= _REACH_SEMITONES if voiced.size else np.zeros(0, np.bool_)
+    return voiced[near], semitones[near]
 
 
 def _spread(values: NDArray[np.floating]) -> float:

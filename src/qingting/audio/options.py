@@ -19,7 +19,7 @@ class RawFormat:
     """How to read a headerless file."""
 
     encoding: str
-    """`s16le`, `alaw` or `mulaw`."""
+    """`s16le`, `alaw`, `mulaw` or `g722`."""
     sample_rate_hertz: int = 8000
     channels: int = 1
 

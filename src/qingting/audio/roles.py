@@ -106,10 +106,17 @@ def assign_agent(decision: RoleDecision, party: str) -> RoleDecision:
 
 
 def apply_roles(utterances: Sequence[Utterance], decision: RoleDecision) -> tuple[Utterance, ...]:
-    """Return the utterances with role and role_confidence of `decision`; everything else stays as it is."""
+    """Return the utterances with role and role_confidence of `decision`; everything else stays as it is.
+
+    Where the decision is unsure but names a likely agent, the likely roles are set: the call can then be
+    inspected for a person's review, and the decision's confidence goes with every finding.
+    """
+    likely = decision.roles
+    if decision.agent and set(likely.values()) == {Role.UNSURE}:
+        likely = {party: Role.AGENT if party == decision.agent else Role.CUSTOMER for party in likely}
     return tuple(
-        replace(u, role=decision.roles[u.party], role_confidence=decision.confidence)
-        if u.party in decision.roles
+        replace(u, role=likely[u.party], role_confidence=decision.confidence)
+        if u.party in likely
         else replace(u, role=Role.UNSURE, role_confidence=0.0)
         for u in utterances
     )

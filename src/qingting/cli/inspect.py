@@ -127,11 +127,11 @@ def _raw_format(text: str | None) -> Any:
         return None
     try:
         encoding, rate, channels = text.split(":")
-        if encoding not in {"s16le", "alaw", "mulaw"} or int(rate) <= 0 or int(channels) not in {1, 2}:
+        if encoding not in {"s16le", "alaw", "mulaw", "g722"} or int(rate) <= 0 or int(channels) not in {1, 2}:
             raise ValueError
         return RawFormat(encoding=encoding, sample_rate_hertz=int(rate), channels=int(channels))
     except ValueError:
         raise click.BadParameter(
-            "write ENCODING:RATE:CHANNELS, e.g. alaw:8000:1 (encodings: s16le, alaw, mulaw; 1 or 2 channels)",
+            "write ENCODING:RATE:CHANNELS, e.g. alaw:8000:1 (encodings: s16le, alaw, mulaw, g722; 1 or 2 channels)",
             param_hint="--raw",
         ) from None

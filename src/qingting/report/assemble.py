@@ -10,6 +10,7 @@ from qingting.model.report import Gap, Provenance, Report
 from qingting.model.transcript import Flag
 from qingting.report import wording
 from qingting.report.advice import build_advice
+from qingting.report.doubt import ROLES_UNSURE
 from qingting.report.evidence import seal
 from qingting.report.scorecard import score
 from qingting.report.statistics import call_statistics
@@ -107,8 +108,14 @@ def _roles(roles: RoleDecision, transcript: Transcript) -> list[Gap]:
     heard = {u.role for u in worded}
     if not transcript.utterances:
         return [Gap(what="speech", reason="录音中没有检测到说话声，各项内容均无从质检。")]
-    if not worded or heard == {Role.AGENT, Role.CUSTOMER}:
+    if not worded:
         return []
+    if heard == {Role.AGENT, Role.CUSTOMER}:
+        if Role.UNSURE not in roles.roles.values():
+            return []
+        why = f"：{'；'.join(reason.rstrip('。') for reason in roles.reasons)}" if roles.reasons else ""
+        share = wording.percent(roles.confidence)
+        return [Gap(what=ROLES_UNSURE, reason=f"坐席与客户的判断把握只有{share}{why}。所有发现均转为待复核。")]
     if Role.UNSURE in heard:
         several = len({u.party for u in worded}) > 1
         why = f"（{'；'.join(reason.rstrip('。') for reason in roles.reasons)}）" if roles.reasons else ""

@@ -71,7 +71,11 @@ def _unheard(utterance: Utterance, who: Role, window: Evidence) -> bool:
     )
 
 
-def unscorable(transcript: Transcript) -> str:
+ROLES_UNSURE = "roles.unsure"
+"""Gap of a call whose roles are only likely: it was inspected, but nothing in it counts."""
+
+
+def unscorable(transcript: Transcript, gaps: Iterable[Gap] = ()) -> str:
     """Chinese reason (without 。) why nobody can score the call; empty when it can be scored."""
     worded = [u for u in transcript.utterances if u.text.strip()]
     if not transcript.utterances:
@@ -79,6 +83,8 @@ def unscorable(transcript: Transcript) -> str:
     if not worded:
         return "检测到说话声，但未能识别出任何文字，未评分"
     roles = {u.role for u in worded}
+    if any(gap.what == ROLES_UNSURE for gap in gaps):
+        return "坐席与客户的判断把握不足，未评分；请指定坐席后重新分析"
     if Role.AGENT not in roles:
         if Role.UNSURE in roles and len({u.party for u in worded}) > 1:
             return "未能分清坐席与客户，未评分；请指定坐席声道后重新质检"

@@ -82,7 +82,7 @@ def score(
     missing = _Missing(failures, gaps, inspected, analyzer_names or {})
     gate = DoubtGate(card.doubt_threshold, transcript, gaps)
     outcomes = _settle(card, findings, call, transcript, missing, gate)
-    why_not = unscorable(transcript) or _too_little_inspected(outcomes)
+    why_not = unscorable(transcript, gaps) or _too_little_inspected(outcomes)
     if why_not:
         outcomes = _void(outcomes)
         verdict = _invalid(card, outcomes, why_not)

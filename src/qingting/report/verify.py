@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qingting.errors import ReportError
+from qingting.model.call import Role
 from qingting.model.finding import Evidence, Finding, Standing
 from qingting.report.card import tenths
 from qingting.report.evidence import report_sha256, transcript_sha256
@@ -107,7 +108,8 @@ def _transcript(report: Report) -> Iterator[Problem]:
         if times != sorted(times) or (times and not utterance.start_ms <= times[0] <= times[-1] <= utterance.end_ms):
             yield Problem(check="transcript", where=f"{where}.characters", message="逐字时间不在语句之内或次序颠倒")
         given = report.roles.roles.get(utterance.party)
-        if given is not None and given != utterance.role:
+        # Unsure decisions leave the likely role on the utterance, with the decision's confidence.
+        if given not in (None, Role.UNSURE, utterance.role):
             yield Problem(check="transcript", where=f"{where}.role", message="语句角色与角色判定不一致")
 
 

@@ -499,6 +499,42 @@ def test_unknown_raw_format(encoding):
         read(b"abcdef", raw=RawFormat(encoding="s16le", channels=1, sample_rate_hertz=1))
 
 
+@pytest.mark.parametrize(("first", "second"), [(1, 2), (2, 1)])
+def test_a_stream_that_changes_its_channels_and_rate_is_read_on(first, second):
+    """Joined MP3 files; such a change crashes `av`'s own queue of frames."""
+    one = encode(speech(3, 16_000, first), 16_000, "mp3", "libmp3lame", bit_rate=32_000, options={"write_xing": "0"})
+    two = encode(speech(3, 44_100, second), 44_100, "mp3", "libmp3lame", bit_rate=64_000, options={"write_xing": "0"})
+    two = two[two.index(b"\xff\xfb") :]
+    decoded = read(one + two)
+    assert decoded.rate_hertz == 16_000
+    assert decoded.pcm.shape[0] == first
+    assert decoded.format.duration_ms == pytest.approx(6000, abs=400)
+    part = slice(4 * 16_000, 5 * 16_000)
+    assert np.abs(decoded.pcm[0, part]).max() > 3000
+
+
+@pytest.mark.parametrize(("channels", "error"), [(6, None), (7, None), (8, AudioLimitError), (16, AudioLimitError)])
+def test_many_compressed_channels(channels, error):
+    layout = {6: "5.1", 7: "6.1", 8: "7.1", 16: "hexadecagonal"}[channels]
+    container, codec, kind = ("flac", "flac", "s16") if channels <= 8 else ("matroska", "pcm_s16le", "s16")
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=8000)
+        stream.layout = layout
+        packed = np.ascontiguousarray(np.repeat(speech(1, 8000), channels, axis=0).T.reshape(1, -1))
+        frame = av.AudioFrame.from_ndarray(packed, format=kind, layout=layout)
+        frame.sample_rate = 8000
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    if error is not None:
+        with pytest.raises(error):
+            read(buffer.getvalue())
+        return
+    decoded = read(buffer.getvalue())
+    assert decoded.pcm.shape[0] == 1
+    assert likeness(decoded.pcm[0], speech(1, 8000)[0]) > 0.99
+
+
 # --- damage in the middle ----------------------------------------------------------------
 
 

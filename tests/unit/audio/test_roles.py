@@ -222,6 +222,16 @@ def test_roles_are_applied_without_touching_the_words():
     assert {(u.role, u.role_confidence) for u in stranger} == {(Role.UNSURE, 0.0)}
 
 
+def test_an_unsure_decision_leaves_the_likely_roles_with_their_confidence():
+    given = utterances(OPENING)
+    decision = decide_roles(given, STEREO, AUTO, speaker_confidence=0.6)
+    assert set(decision.roles.values()) == {Role.UNSURE}
+    assert decision.agent
+    applied = apply_roles(given, decision)
+    assert [u.role for u in applied] == [Role.AGENT, Role.CUSTOMER] * 2
+    assert {u.role_confidence for u in applied} == {decision.confidence}
+
+
 def test_phrases_are_many_distinct_and_searchable():
     groups = phrase_groups()
     phrases = [phrase for group in groups for phrase in group.phrases]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from qingting.audio import _compile
 from qingting.audio._silero import SileroNetwork
+from qingting.audio.decode import decode
+from qingting.audio.options import AudioLimits, AudioOptions
+from qingting.audio.source import open_source
 from qingting.audio.voice_activity import VoiceActivity, VoiceActivitySettings, detect_speech
 
 REFERENCE = np.load(Path(__file__).parent / "data" / "silero_reference.npz")
@@ -304,3 +309,32 @@ def test_kernels_compile_without_any_writable_cache(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(_compile, "_njit", no_place)
     doubled = _compile.kernel(lambda x: x * 2)
     assert doubled(21) == 42
+
+
+CALLS_FOLDER = Path(__file__).parents[3] / "demo" / "calls"
+SCRIPTED = ("general_faultless", "dead_air_no_closing", "hold_with_notice", "agent_interrupts")
+
+
+@pytest.mark.parametrize("name", SCRIPTED)
+def test_the_turns_of_the_bundled_calls_are_found_and_the_hold_music_is_not(name: str) -> None:
+    script = yaml.safe_load((CALLS_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    times = json.loads((CALLS_FOLDER / f"{name}.times.json").read_text(encoding="utf-8"))["turns"]
+    decoded = decode(open_source(CALLS_FOLDER / script["audio"]["file"], AudioLimits()), AudioOptions())
+    agent = 1 if script["audio"].get("agent_channel") == "right" else 0
+    for channel in (0, 1):
+        turns = [
+            (time["start_ms"], time["end_ms"])
+            for time, turn in zip(times, script["turns"], strict=True)
+            if (channel == agent) == (turn["role"] == "agent")
+        ]
+        spans = detect_speech(decoded.pcm[channel], decoded.rate_hertz)
+        for start, end in turns:
+            hit = [span for span in spans if span[0] < end and span[1] > start]
+            assert hit, "a turn was not heard"
+            assert hit[0][0] <= start + 80
+            assert hit[-1][1] >= end
+            heard = sum(min(b, end) - max(a, start) for a, b in hit)
+            assert heard > 0.75 * (end - start)
+        for span in spans:
+            assert any(span[0] < end + 100 and span[1] > start - 100 for start, end in turns), "speech from nowhere"
+            assert any(abs(span[0] - t) < 700 for t, _ in turns) or any(a <= span[0] <= b for a, b in turns)

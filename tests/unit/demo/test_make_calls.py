@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -31,11 +31,11 @@ STEREO = "container: wav, codec: pcm_s16le, sample_rate_hertz: 8000, channels: 2
 
 
 @pytest.fixture
-def maker(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def maker(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(DEMO))
     for name in ("synthesis", "sounds", "mixing", "encoding"):
         import_module(f"maker.{name}")
-    yield import_module("maker")
+    return import_module("maker")
 
 
 class ToneVoices:
@@ -90,9 +90,23 @@ def test_a_mixed_call_carries_both_parties(maker: ModuleType, tmp_path: Path) ->
         assert level_db(call.pcm[:, 0], start_ms, end_ms, 16_000) > -22
 
 
-def test_making_twice_gives_the_same_bytes(maker: ModuleType, tmp_path: Path) -> None:
-    talk = script(tmp_path, "mp3", "container: mp3, codec: libmp3lame, sample_rate_hertz: 16000, channels: 1")
-    files = [tmp_path / "one.mp3", tmp_path / "two.mp3"]
+@pytest.mark.parametrize(
+    ("suffix", "container", "codec"),
+    [
+        ("wav", "wav", "pcm_alaw"),
+        ("mp3", "mp3", "libmp3lame"),
+        ("ogg", "ogg", "libopus"),
+        ("m4a", "ipod", "aac"),
+        ("amr", "amr", "libopencore_amrnb"),
+    ],
+)
+def test_making_twice_gives_the_same_bytes(
+    maker: ModuleType, tmp_path: Path, suffix: str, container: str, codec: str
+) -> None:
+    rate = 8000 if codec in ("pcm_alaw", "libopencore_amrnb") else 16_000
+    audio = f"container: {container}, codec: {codec}, sample_rate_hertz: {rate}, channels: 1"
+    talk = script(tmp_path, suffix, audio)
+    files = [tmp_path / f"one.{suffix}", tmp_path / f"two.{suffix}"]
     for file in files:
         maker.encoding.encode(maker.mixing.mix(talk, ToneVoices()).pcm, talk.audio, file)
     assert files[0].read_bytes() == files[1].read_bytes()

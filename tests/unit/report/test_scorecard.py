@@ -406,3 +406,11 @@ def test_reason_of_something_unsaid_names_the_time_it_was_awaited(judge, build, 
     missing = build.found(OPEN, "未问候", [shown, build.stretch(0, 15_000, operator="omission")])
     verdict, _ = judge(card(item(OPEN)), missing)
     assert verdict.lines[0].reason == "第0分00秒至第0分15秒未听到，扣3分。"
+
+
+def test_fatal_item_takes_nothing_where_nothing_is_left(judge, fault):
+    fatal = card(item(BAD, id="j", fatal=Fatal.CARD), item(deduct=60.0))
+    verdict, findings = judge(fatal, fault(1), fault(2), fault(1, BAD))
+    assert [f.points for f in findings] == [-60.0, -60.0, 0.0]
+    assert findings[2].standing is Standing.CAPPED
+    assert (verdict.total, verdict.lines[0].fatal) == (0.0, True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ SCRIPT = """
 id: talk
 title: 对话
 line_of_business: general
-audio: {{file: talk.wav, container: wav, codec: pcm_alaw, sample_rate_hertz: 8000, channels: {channels}, agent_channel: left}}
+audio:
+  {{file: t.wav, container: wav, codec: pcm_alaw, sample_rate_hertz: 8000, channels: {channels}, agent_channel: left}}
 turns:
   - {{role: agent, gap_ms: 1000, text: "您好，请讲。"}}
   - {{role: customer, gap_ms: 1000, text: "我要退款。"}}
@@ -96,7 +98,7 @@ def test_a_turn_cut_in_two_loses_and_doubles_no_word(tmp_path: Path) -> None:
     for answer, one in zip(answers, spans, strict=True):
         times = [(word.start_ms, word.end_ms) for word in answer.words]
         assert all(start < end for start, end in times)
-        assert all(before[1] <= after[0] for before, after in zip(times, times[1:], strict=False))
+        assert all(before[1] <= after[0] for before, after in pairwise(times))
         assert times[-1][1] <= one.end_ms - one.start_ms
 
 

@@ -28,13 +28,10 @@ class OpenHold:
 
     facts: UtteranceFacts
     """Utterance that asks for it."""
+    since_ms: int
+    """When the waiting began."""
     customer_ms: int = 0
     """Time the customer has spoken since: no waiting."""
-
-    @property
-    def since_ms(self) -> int:
-        """When the waiting began."""
-        return self.facts.utterance.end_ms
 
 
 @dataclass(frozen=True, kw_only=True)

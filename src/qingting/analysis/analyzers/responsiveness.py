@@ -25,6 +25,7 @@ from qingting.analysis.dialogue import (
     Act,
     agent_act,
     asks_something,
+    continues_hold,
     dialogue_phrases,
     is_presence,
     is_sound,
@@ -47,6 +48,8 @@ class ResponsivenessOptions:
     """Longest silence that nobody announced."""
     dead_air_after_question_ms: int = 12_000
     """The same after the agent asked something: the customer may have to look it up."""
+    hold_continues_ms: int = 2000
+    """Words of the agent so soon after 稍等 may still belong to it (稍等，[停顿] 我查一下账单)."""
     long_hold_ms: int = 30_000
     """Longest wait after 稍等 without another word of the agent."""
     interruption_ms: int = 800
@@ -97,6 +100,7 @@ class _ResponseWatch(Watch):
         self._so_far = so_far
         self._wish: OpenWish | None = None
         self._hold: OpenHold | None = None
+        self._pending_hold: OpenHold | None = None
         self._last: UtteranceFacts | None = None
         self._silent_since_ms: int | None = None
         self._goodbye = False
@@ -115,7 +119,10 @@ class _ResponseWatch(Watch):
             if speech.role is Role.CUSTOMER:
                 found += self._customer_again(silence)
         self._silent_since_ms = None
-        if speech.role is Role.AGENT:
+        if speech.role is Role.AGENT and self._hold is not None:
+            self._pending_hold = None
+            if speech.at_ms - self._hold.since_ms <= self._options.hold_continues_ms:
+                self._pending_hold = self._hold
             found += self._end_hold(speech.at_ms)
         return found
 
@@ -156,7 +163,10 @@ class _ResponseWatch(Watch):
                 found.append(self._write.late_answer(wish, facts, delay_ms, act))
             self._wish = None
         if act is Act.HOLD:
-            self._hold = OpenHold(facts=facts)
+            self._hold = OpenHold(facts=facts, since_ms=facts.utterance.end_ms)
+        elif self._pending_hold is not None and continues_hold(facts):
+            self._hold = OpenHold(facts=self._pending_hold.facts, since_ms=facts.utterance.end_ms)
+        self._pending_hold = None
         return found
 
     def _hear_customer(self, facts: UtteranceFacts) -> None:

@@ -36,6 +36,7 @@ def found(talk, inspect):
         [PROBLEM, "C+3500 喂，怎么没人理？"],
         [PROBLEM, "A 非常抱歉，给您带来不便。", "C 光道歉没有用，我很不满意。"],
         [PROBLEM, "A 这个不归我管，你去找快递公司。", "C 太不负责任了。"],
+        ["C 说好三天到账的，钱呢？", "A 哦。", "C 你们太慢了。"],
         ["C 我要退款。", "A 领导现在不在。", "C 我要投诉！"],
     ],
 )
@@ -52,6 +53,8 @@ def test_complaints_before_any_answer(found, lines: list[str]) -> None:
         # After the answer.
         [PROBLEM, "A 已经为您催了快递，明天会送到。", "C 你们还是太慢了。"],
         [PROBLEM, "A 您的快递在北京中转站，因为下雪延误了。", "C 太慢了。"],
+        # Asking who is there states no problem.
+        ["C 你好，是优选商城吗？", "A 是的。", "C 你们太慢了。"],
         # No problem stated.
         ["A 您好。", "C 你们服务太差了。"],
     ],
@@ -76,6 +79,10 @@ def test_other_complaints_are_notes(found, lines: list[str]) -> None:
 )
 def test_words_that_are_no_complaint(found, line: str) -> None:
     assert found(PROBLEM, "A 嗯。", line) == []
+
+
+def test_complaint_and_praise_in_one_breath_are_both_found(found) -> None:
+    assert found("A 您好。", "C 你们效率太低了，但是你态度挺好的。") == ["negative", "positive"]
 
 
 def test_the_agents_words_are_not_the_customers(found) -> None:

@@ -124,6 +124,11 @@ def test_silence_at_the_end_counts_only_without_a_goodbye(found) -> None:
         (["C 帮我查物流。", "A 请您稍等一下。", "C+20000 喂？", "A+20000 查到了。"], ["long_hold"]),
         # Time in which the customer talks is no waiting.
         (["C 帮我查物流。", "A 请您稍等一下。", "C+2000/20000 我昨天也打过电话。", "A+10000 查到了。"], []),
+        # Words right after 稍等 belong to it, until they bring a result.
+        (["C 帮我查物流。", "A 好的，请您稍等一下。", "A+400 我帮您含一下这样的。", "A+12000 查到了。"], []),
+        (["C 帮我查物流。", "A 好的，请您稍等一下。", "A+400 我帮您含一下这样的。", "A+36000 查到了。"], ["long_hold"]),
+        (["C 帮我查物流。", "A 请您稍等一下。", "A+400 查到了，明天送到。", "C+9000 哦。"], ["dead_air"]),
+        (["C 帮我查物流。", "A 请您稍等一下。", "A+9000 快到了。", "C+9000 哦。"], ["dead_air"]),
         # 等一下 in the middle of an answer asks for nothing.
         (
             ["C 怎么办。", "A 您可以等一下再试，系统正在升级，一个小时以后就恢复了。", "C+5000 好。", "A+5000 好的。"],
