@@ -34,7 +34,7 @@ NEEDED_DECODERS = (
     "g722",
 )
 """Decoders that the formats of the audio stage need."""
-REPORTED_PACKAGES = ("numpy", "numba", "av", "soxr", "pydantic", "faster-whisper", "ctranslate2")
+REPORTED_PACKAGES = ("numpy", "numba", "av", "soxr", "pydantic", "ctranslate2", "tokenizers")
 
 
 @dataclass(frozen=True, kw_only=True)

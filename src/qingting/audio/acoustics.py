@@ -28,7 +28,7 @@ _LEAST_RANGE_DB = 12.0
 """... but frames this near to the loud parts are always speech, however noisy the channel."""
 _VOICED_RANGE_DB = 32.0
 _SLOPE_STEPS = 30
-_COSTS = np.array([0.06, 0.7, 0.18, 0.3])
+_COSTS = np.array([0.02, 0.7, 0.18, 0.3])
 """Pitch path: preference per octave for short periods (against octave errors downwards), cost of a pitch jump per
 natural-log unit, cost of a change between voiced and unvoiced, least correlation of a candidate."""
 _REACH_SEMITONES = 10.0

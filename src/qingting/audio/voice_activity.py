@@ -23,7 +23,7 @@ _STEADY_OCTAVES = 0.03 / 12
 _TONE_SHARE = 0.65
 _TONE_STEPS = 5
 """A span is a tone when at least this share of at least so many steps of 10 ms changes the pitch by less than 0.03
-semitones: measured 0.93 to 1.0 for call progress tones, dialling and music, 0.0 to 0.32 for speech."""
+semitones: measured 0.93 to 1.0 for call progress tones, dialling and music, 0.0 to 0.35 for speech."""
 _GATE_HOLD_FRAMES = 8
 _WARM_FRAMES = 4
 

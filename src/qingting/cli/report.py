@@ -23,16 +23,16 @@ def verify(files: tuple[Path, ...], recording: Path | None) -> None:
     """Check that a report is whole: digests, quotes, times, points. Exit code 1 when one is not."""
     import hashlib
 
-    from qingting.report.verify import verify as find_problems
+    from qingting.report.verify import verify_json
 
     digest = hashlib.sha256(recording.read_bytes()).hexdigest() if recording else None
     broken = 0
     for file in files:
-        problems = find_problems(_load(file), audio_sha256=digest)
+        problems = verify_json(file.read_bytes(), audio_sha256=digest)
         broken += bool(problems)
         click.echo(f"{file}: {'holds' if not problems else f'{len(problems)} problems'}")
         for problem in problems:
-            click.echo(f"  {problem}")
+            click.echo(f"  {problem.where}: {problem.message}")
     sys.exit(1 if broken else 0)
 
 

@@ -232,3 +232,26 @@ def test_shifted_evidence_never_passes(reports, data):
     field = data.draw(st.sampled_from(["start_char", "end_char", "both"]))
     changes = {name: getattr(evidence, name) + shift for name in ("start_char", "end_char") if field in (name, "both")}
     assert verify(seal(with_evidence(report, index, at, **changes)))
+
+
+def test_utterances_out_of_order_are_noticed(reports):
+    report = reports["refund"]
+    said = list(report.transcript.utterances)
+    said[3], said[4] = replace(said[4], index=3), replace(said[3], index=4)
+    forged = seal(replace(report, transcript=replace(report.transcript, utterances=tuple(said))))
+    assert ("transcript", "transcript.utterances") in {(p.check, p.where) for p in verify(forged)}
+
+
+def test_character_times_out_of_order_are_noticed(reports):
+    report = reports["refund"]
+    units = list(report.transcript.utterances[3].characters)
+    units[4], units[5] = units[5], units[4]
+    forged = seal(with_said(report, 3, characters=tuple(units)))
+    assert [p.where for p in verify(forged)] == ["transcript.utterances[3].characters"]
+
+
+def test_credit_taken_twice_is_noticed(reports):
+    report = reports["refund"]
+    waiting = report.score.lines[9].review
+    forged = seal(with_line(report, 0, findings=waiting, review=waiting))
+    assert [p.where for p in verify(forged)] == ["findings[4]"]
