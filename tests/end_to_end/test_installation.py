@@ -49,6 +49,14 @@ def test_a_wheel_works_where_the_source_is_not(tmp_path: Path) -> None:
     assert "site-packages" in found.stdout, found.stdout + found.stderr
     report = run(bin_folder / "qingting", "inspect", found.stdout.strip(), "--quiet", cwd=tmp_path)
     assert report.returncode == 0, report.stdout + report.stderr
+    before = run(bin_folder / "qingting", "analyzers", cwd=tmp_path).stdout
+    example = ROOT / "examples" / "qingting-example-analyzer"
+    added = run(bin_folder / "pip", "install", "--quiet", "--no-deps", example, cwd=tmp_path)
+    assert added.returncode == 0, added.stderr
+    after = run(bin_folder / "qingting", "analyzers", cwd=tmp_path)
+    assert after.returncode == 0, after.stderr
+    assert "name_courtesy" not in before
+    assert "name_courtesy" in after.stdout
 
 
 def test_without_the_extra_the_command_says_what_to_install(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def _roles(roles: RoleDecision, transcript: Transcript) -> list[Gap]:
         return [Gap(what="roles", reason=f"只听到一方说话，无法判断其身份{why}。")]
     (only,) = heard
     reason = f"只听到{only.chinese}一方说话，未听到{only.other.chinese}，无法质检对话过程。"
-    return [Gap(what="speech.one_sided", reason=reason)]
+    return [Gap(what="one_sided", reason=reason)]
 
 
 def _words(transcript: Transcript) -> list[Gap]:

@@ -16,7 +16,7 @@ from qingting.report.assemble import complete_gaps
         ("refund", {"recognition.doubtful"}),
         ("faultless", set()),
         ("empty", {"speech"}),
-        ("one_sided", {"speech.one_sided"}),
+        ("one_sided", {"one_sided"}),
         ("truncated", {"audio.truncated"}),
         ("failed_analyzer", {"analyzer:compliance", "analyzer:responsiveness", "recognition.doubtful"}),
         ("unsure_roles", {"roles"}),
