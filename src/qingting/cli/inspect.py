@@ -11,7 +11,10 @@ import click
 from qingting.errors import InputError, QingtingError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from qingting.cli.output import ReportWriter
+    from qingting.cli.progress import Progress
     from qingting.inspector import Outcome
 
 FORMATS = ("terminal", "html", "json", "csv")
@@ -63,8 +66,11 @@ def inspect(paths: tuple[str, ...], **options: Any) -> None:
     broken recording never stops the others. Exit code: 0 when every recording has its report,
     1 when some failed, 2 for wrong usage.
     """
+    from rich.console import Console
+
     from qingting.bootstrap import open_inspector
     from qingting.cli.output import ReportWriter
+    from qingting.cli.progress import Progress
     from qingting.cli.recordings import collect, read_call_list
     from qingting.settings import load_settings
 
@@ -78,33 +84,32 @@ def inspect(paths: tuple[str, ...], **options: Any) -> None:
     except InputError as error:
         raise click.UsageError(f"{error.cause}. {error.remedy}") from None
     formats = set(options["formats"])
-    writer = ReportWriter(formats, options["out"], single=len(jobs) == 1)
+    console = Console()
+    writer = ReportWriter(formats, options["out"], single=len(jobs) == 1, console=console)
     with open_inspector(
         settings, raw=_raw_format(options["raw"]), noise_reduction=options["noise_reduction"]
     ) as inspector:
         outcomes = inspector.inspect_many(jobs, workers=settings.workers)
-        failed = _consume(outcomes, len(jobs), writer, show_progress=not options["quiet"])
+        with Progress(len(jobs), enabled=not options["quiet"], output=console) as progress:
+            failures = _consume(outcomes, writer, progress)
+    _print_summary(len(jobs), failures)
     writer.finish()
-    if failed:
+    if failures:
         sys.exit(1)
 
 
-def _consume(outcomes: Any, count: int, writer: ReportWriter, *, show_progress: bool) -> int:
-    """Write every outcome as it comes; returns how many failed."""
-    from qingting.cli.progress import Progress
-
+def _consume(outcomes: Iterator[Outcome], writer: ReportWriter, progress: Progress) -> list[Outcome]:
+    """Write every outcome as it comes; returns those that failed."""
     failures: list[Outcome] = []
-    with Progress(count, enabled=show_progress) as progress:
-        for outcome in outcomes:
-            if outcome.result is not None:
-                writer.write(outcome.job, outcome.result)
-                progress.done(outcome.job.path.name, outcome.result)
-            else:
-                failures.append(outcome)
-                writer.write_failure(outcome.job, outcome.error)
-                progress.failed(outcome.job.path.name, outcome.error)
-    _print_summary(count, failures)
-    return len(failures)
+    for outcome in outcomes:
+        if outcome.result is not None:
+            writer.write(outcome.job, outcome.result)
+            progress.done(outcome.job.path.name, outcome.result)
+        else:
+            failures.append(outcome)
+            writer.write_failure(outcome.job, outcome.error)
+            progress.failed(outcome.job.path.name, outcome.error)
+    return failures
 
 
 def _print_summary(count: int, failures: list[Outcome]) -> None:

@@ -23,7 +23,7 @@ DEFAULT_FOLDER = Path("reports")
 class ReportWriter:
     """Writes each report in the wished forms; files get unlike names even for like recordings."""
 
-    def __init__(self, formats: set[str], folder: Path | None, *, single: bool) -> None:
+    def __init__(self, formats: set[str], folder: Path | None, *, single: bool, console: Console) -> None:
         self._formats = formats
         self._json_to_stdout = folder is None and single and "json" in formats
         self._folder = folder or DEFAULT_FOLDER
@@ -31,7 +31,8 @@ class ReportWriter:
         self._rows: list[IndexRow] = []
         self._reports: list[Report] = []
         self._failures: list[tuple[str, QingtingError | None]] = []
-        self._console = Console()
+        self._console = console
+        self._standard_output = ""
         if self._writes_files:
             self._folder.mkdir(parents=True, exist_ok=True)
 
@@ -51,8 +52,9 @@ class ReportWriter:
         page = ""
         if "terminal" in self._formats:
             self._console.print(render_terminal(report))
+            self._console.print()
         if self._json_to_stdout:
-            click.echo(dump(report))
+            self._standard_output = dump(report)
         elif "json" in self._formats:
             self._save(f"{stem}.json", dump(report))
         if "html" in self._formats:
@@ -68,7 +70,9 @@ class ReportWriter:
         self._failures.append((job.path.name, error))
 
     def finish(self) -> None:
-        """Write what covers the whole batch: tables and the index page."""
+        """Write what covers the whole batch: tables and the index page; call it when the progress bar is gone."""
+        if self._standard_output:
+            click.echo(self._standard_output)
         if "csv" in self._formats:
             from qingting.report.formats.table import calls_csv, findings_csv
 

@@ -1,4 +1,4 @@
-"""Progress of a batch on standard error: a bar in a terminal, plain lines elsewhere."""
+"""Progress of a batch: a bar in a terminal, plain lines on standard error elsewhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 class Progress:
     """Counts finished recordings; a context manager."""
 
-    def __init__(self, count: int, *, enabled: bool) -> None:
-        self._console = Console(stderr=True)
+    def __init__(self, count: int, *, enabled: bool, output: Console) -> None:
+        # One console for the bar and the reports where both go to the terminal, else they overwrite each other.
+        self._console = output if output.is_terminal else Console(stderr=True)
         self._count, self._finished = count, 0
         self._enabled = enabled
         self._began = time.perf_counter()
@@ -63,4 +65,4 @@ class Progress:
             self._bar.update(self._task, advance=1, description=line)
         elif self._enabled:
             seconds = time.perf_counter() - self._began
-            print(f"[{self._finished}/{self._count}, {seconds:.0f} s] {line}", file=self._console.file, flush=True)
+            click.echo(f"[{self._finished}/{self._count}, {seconds:.0f} s] {line}", err=True)
