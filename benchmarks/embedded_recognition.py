@@ -1,6 +1,6 @@
 """Error rate and cost of the embedded engine beside faster-whisper called directly.
 
-    OMP_NUM_THREADS=1 python benchmarks/embedded_recognition.py --json FOLDER [--calls demo/calls] [--out result.json]
+    OMP_NUM_THREADS=1 python benchmarks/embedded_recognition.py FOLDER [--calls demo/calls] [--json]
 
 FOLDER holds audio files and `manifest.jsonl` with lines {"audio": name, "text": reference}.
 Every row decodes the same files in the same run on one thread; cost is processor time
@@ -42,25 +42,27 @@ Transcriber = Callable[[Sequence[np.ndarray]], list[str]]
 def main() -> None:
     """Run every row and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, required=True, help="folder with audio and manifest.jsonl")
+    parser.add_argument("folder", type=Path, help="folder with audio and manifest.jsonl")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--calls", type=Path, help="folder with recordings and their scripts (*.yaml)")
     parser.add_argument("--limit", type=int, default=0, help="use only so many clips")
     parser.add_argument("--cache", type=Path, default=_weights.default_cache_folder())
-    parser.add_argument("--out", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
     weights = _weights.prepare_weights(arguments.cache)
     engine = EmbeddedEngine(cache=arguments.cache, settings=EmbeddedSettings(threads=1))
     engine.warm_up()
     direct = _direct(weights)
-    rows = clip_rows(arguments.json, engine, direct, arguments.limit)
+    rows = clip_rows(arguments.folder, engine, direct, arguments.limit)
     if arguments.calls:
         rows += call_rows(arguments.calls, engine, direct)
     rows.append(nobody_row(engine, direct))
+    machine = f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, one thread"
+    if arguments.json:
+        print(json.dumps({"machine": machine, "rows": rows}, ensure_ascii=False, indent=1))
+        return
     for line in table(rows):
         print(line)
-    print(f"\n{platform.processor() or platform.machine()}, Python {platform.python_version()}, one thread")
-    if arguments.out:
-        arguments.out.write_text(json.dumps(rows, ensure_ascii=False, indent=1), encoding="utf-8")
+    print(f"\n{machine}")
 
 
 def _direct(weights: Path) -> Any:

@@ -1,6 +1,6 @@
 """Recognition error and cost with noise reduction off and light, in clean speech and in added noise.
 
-    OMP_NUM_THREADS=1 python benchmarks/noise_reduction.py --json FOLDER [--limit 20] [--out result.json]
+    OMP_NUM_THREADS=1 python benchmarks/noise_reduction.py FOLDER [--limit 20] [--json]
 
 FOLDER holds audio files and `manifest.jsonl` with lines {"audio": name, "text": reference}.
 Noise is added at the given ratio of speech to noise, with the clips in a row and 0.5 s between them, as noise
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -35,26 +36,31 @@ _HUM_HERTZ = 50.05
 def main() -> None:
     """Run every condition and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, required=True, help="folder with audio and manifest.jsonl")
+    parser.add_argument("folder", type=Path, help="folder with audio and manifest.jsonl")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--limit", type=int, default=20, help="clips recognised; others make the babble")
-    parser.add_argument("--out", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
-    entries = [json.loads(line) for line in (arguments.json / "manifest.jsonl").read_text("utf-8").splitlines()]
+    entries = [json.loads(line) for line in (arguments.folder / "manifest.jsonl").read_text("utf-8").splitlines()]
     step = max(1, len(entries) // arguments.limit)
     wanted = entries[::step][: arguments.limit]
-    clips = [_samples(arguments.json / entry["audio"]) for entry in wanted]
-    others = [_samples(arguments.json / e["audio"]) for e in entries if e not in wanted] or clips
+    clips = [_samples(arguments.folder / entry["audio"]) for entry in wanted]
+    others = [_samples(arguments.folder / e["audio"]) for e in entries if e not in wanted] or clips
     engine = EmbeddedEngine()
     rows = []
-    print(f"{'noise':8} {'SNR dB':>6} {'level':6} {'CER %':>6} {'x real time per core':>21}")
+    table = sys.stderr if arguments.json else sys.stdout
+    print(f"{'noise':8} {'SNR dB':>6} {'level':6} {'CER %':>6} {'x real time per core':>21}", file=table)
     for noise, ratio_db in _CONDITIONS:
         for level in NoiseReduction:
             row = _row(engine, clips, others, [e["text"] for e in wanted], noise, ratio_db, level)
             rows.append(row)
             speed = f"{row['times_real_time']:.0f}" if level is not NoiseReduction.OFF else "-"
-            print(f"{noise:8} {ratio_db or '-':>6} {level.value:6} {100 * row['cer']:6.1f} {speed:>21}", flush=True)
-    if arguments.out:
-        arguments.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+            print(
+                f"{noise:8} {ratio_db or '-':>6} {level.value:6} {100 * row['cer']:6.1f} {speed:>21}",
+                file=table,
+                flush=True,
+            )
+    if arguments.json:
+        print(json.dumps(rows, indent=1))
 
 
 def _samples(path: Path) -> np.ndarray:

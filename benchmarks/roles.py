@@ -1,6 +1,6 @@
 """Role decisions and speaker separation on calls with known scripts.
 
-    OMP_NUM_THREADS=1 python benchmarks/roles.py [--calls demo/calls] [--json result.json]
+    OMP_NUM_THREADS=1 python benchmarks/roles.py [--calls demo/calls] [--json]
 
 CALLS holds scripts (`*.yaml`), recordings and the times of their turns (`*.times.json`). Text comes from the
 script, as written and with one character in six replaced or dropped as a recogniser may do. Two-channel recordings
@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -43,7 +44,7 @@ def main() -> None:
     """Measure every call and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=Path, default=Path("demo/calls"))
-    parser.add_argument("--json", type=Path, help="write the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the tables")
     arguments = parser.parse_args()
     verdicts: dict[str, Counter[str]] = {}
     rows = []
@@ -51,17 +52,18 @@ def main() -> None:
         times = script.with_suffix(".times.json")
         recording = _recording(script)
         if recording is None or not times.exists():
-            print(f"{script.stem}: no recording with times, left out")
+            print(f"{script.stem}: no recording with times, left out", file=sys.stderr)
             continue
         turns = _turns(yaml.safe_load(script.read_text("utf-8")), json.loads(times.read_text("utf-8")))
         for name, change in _CHANGES.items():
             decision = decide_roles(change(turns), ("left", "right"), AgentChannel.AUTO)
             verdicts.setdefault(name, Counter())[_verdict(decision, "left")] += 1
         rows.append(_mixed(recording, turns, verdicts.setdefault("mixed to one channel", Counter())))
-    _print(verdicts, rows)
     if arguments.json:
         result = {"roles": {name: dict(count) for name, count in verdicts.items()}, "speakers": rows}
-        arguments.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
+        print(json.dumps(result, indent=1))
+    else:
+        _print(verdicts, rows)
 
 
 def _turns(script: dict[str, Any], times: dict[str, Any]) -> list[Utterance]:
