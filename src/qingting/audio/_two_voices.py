@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qingting.audio._voice_frames import MEASURED_EVERY
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -22,21 +24,27 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = (16, 12, 20)
 """Sounds in the mixture of each attempt."""
-_PIECE_FRAMES = 150
-"""Active frames per piece while voices are looked for: long enough to hold most sounds."""
+_PIECE_FRAMES = 75
+"""Measured frames per piece while voices are looked for: long enough to hold most sounds."""
 _LEARN_FRAMES = 3000
 _LEARN_ROUNDS = 6
 _VOICE_ROUNDS = 8
-_RELEVANCE = 12.0
+_RELEVANCE = 6.0
 """Frames of a sound after which a voice's own mean outweighs the call's (Reynolds' relevance factor)."""
-_FRAME_WEIGHT = 0.15
-"""Neighbouring frames are alike: each counts as this share of an independent one."""
+_PITCH_RELEVANCE = 12.0
+"""The same for voiced frames and the pitch."""
+_FRAME_WEIGHT = 0.2
+"""Neighbouring frames are alike: each counts as this share of an independent one ..."""
+_PITCH_WEIGHT = 0.15
+"""... and its pitch, which moves more slowly, as this."""
 _FIRST_SLOPE = 3.0
 _POWER_ROUNDS = 60
 _RECUT_ROUNDS = 3
 _CELL_FRAMES = 5
-_CHANGE_COST = 8.0
-_TURN_COST = 0.5
+_MEASURED_CELL_FRAMES = 2
+"""Cells of 40 to 50 ms, in frames and in measured frames."""
+_CHANGE_COST = 5.5
+_TURN_COST = 0.35
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +52,11 @@ class TwoVoices:
     """How frames and pieces divide into two voices."""
 
     frame_odds: Array
-    """Log-odds of voice 1 against voice 0 per frame, 0 for inactive frames, shape [frames]."""
+    """Log-odds of voice 1 against voice 0 per frame, 0 for frames not measured, shape [frames]."""
     piece_odds: Array
     """Log-odds per piece of about 1.5 s of one voice, shape [pieces]."""
     piece_frames: Array
-    """Active frames of each piece."""
+    """Active frames of each piece, about."""
     agreement: float
     """Share of the speech that all attempts divide alike, 0.5 to 1."""
 
@@ -94,12 +102,12 @@ class _Contrast:
         flat = sums.shift.reshape(len(sums.shift), -1)
         spectral = flat @ self.direction.ravel() + sums.count @ self.per_sound
         tonal = self.pitch_gain * (sums.pitch - sums.voiced * self.pitch_middle)
-        return np.asarray(_FRAME_WEIGHT * (spectral + tonal), np.float32)
+        return np.asarray(_FRAME_WEIGHT * spectral + _PITCH_WEIGHT * tonal, np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Speech:
-    """The active frames."""
+    """The measured frames."""
 
     voice: Array
     pitch: Array
@@ -108,27 +116,27 @@ class _Speech:
 
 
 def find_two_voices(frames: VoiceFrames) -> TwoVoices:
-    """Divide the active frames into two voices; at least two active frames are needed.
+    """Divide the measured frames into two voices; at least two measured frames are needed.
 
     The division is always made: whether there *are* two voices is for the caller to judge. Several attempts
     with different mixtures are averaged; how far they agree tells of a division that is really there.
     """
-    active = frames.active
+    chosen = frames.measured
     speech = _Speech(
-        voice=frames.cepstra[active], pitch=frames.pitch[active], voiced=frames.voiced[active], span=frames.span[active]
+        voice=frames.cepstra[chosen], pitch=frames.pitch[chosen], voiced=frames.voiced[chosen], span=frames.span[chosen]
     )
     attempts = [_attempt(speech, number, seed) for seed, number in enumerate(_ATTEMPTS)]
     first = attempts[0]
     aligned = [first, *(a if np.mean((a > 0) == (first > 0)) >= 0.5 else -a for a in attempts[1:])]
-    agreement = min(float(np.mean(decode(a, speech.span) == decode(first, speech.span))) for a in aligned)
+    agreement = min(float(np.mean(_course(a, speech) == _course(first, speech))) for a in aligned)
     mean = np.mean(aligned, axis=0)
-    odds = np.zeros(len(active), np.float32)
-    odds[active] = mean
-    piece = _pieces(2 * speech.span + decode(mean, speech.span))
+    odds = np.zeros(len(chosen), np.float32)
+    odds[chosen] = mean
+    piece = _pieces(2 * speech.span + _course(mean, speech))
     return TwoVoices(
         frame_odds=odds,
         piece_odds=np.bincount(piece, mean).astype(np.float32),
-        piece_frames=np.bincount(piece).astype(np.float32),
+        piece_frames=(MEASURED_EVERY * np.bincount(piece)).astype(np.float32),
         agreement=agreement,
     )
 
@@ -141,7 +149,7 @@ def _attempt(speech: _Speech, number: int, seed: int) -> Array:
     contrast = _settle(sums, _first_guess(sums), sounds)
     odds = _frame_odds(contrast, sounds, speech, posterior)
     for _ in range(_RECUT_ROUNDS):
-        label = decode(odds, speech.span)
+        label = _course(odds, speech)
         # Pieces cut where the voice changes are purer than pieces cut by the clock.
         piece = _pieces(2 * speech.span + label)
         sums = _sums(speech, posterior, piece, sounds)
@@ -151,28 +159,24 @@ def _attempt(speech: _Speech, number: int, seed: int) -> Array:
     return odds
 
 
-def decode(odds: Array, span: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the likeliest course of voices, 0 or 1 per frame (Viterbi over cells of 50 ms).
+def _course(odds: Array, speech: _Speech) -> NDArray[np.int64]:
+    return decode(odds, speech.span, _MEASURED_CELL_FRAMES)
+
+
+def decode(odds: Array, span: NDArray[np.int64], cell_frames: int = _CELL_FRAMES) -> NDArray[np.int64]:
+    """Return the likeliest course of voices, 0 or 1 per frame (Viterbi over cells of `cell_frames`).
 
     A change inside a span costs _CHANGE_COST of log-odds, one between spans less: people mostly take turns there.
     """
+    from qingting.audio._turn_taking import likeliest
+
     starts = np.flatnonzero(np.diff(span, prepend=-1))
     lengths = np.diff(np.append(starts, len(span)))
     inside = np.arange(len(span)) - np.repeat(starts, lengths)
-    cell_starts = np.flatnonzero(inside % _CELL_FRAMES == 0)
-    gains = (np.add.reduceat(odds, cell_starts) / 2).tolist()
-    first_of_span = (inside[cell_starts] == 0).tolist()
-    zero = one = 0.0
-    came: list[tuple[int, int]] = []
-    for gain, fresh in zip(gains, first_of_span, strict=True):
-        cost = _TURN_COST if fresh else _CHANGE_COST
-        came.append((int(one - cost > zero), int(one > zero - cost)))
-        zero, one = max(zero, one - cost) - gain, max(one, zero - cost) + gain
-    state = int(one > zero)
-    path = np.zeros(len(came), np.int64)
-    for i in range(len(came) - 1, -1, -1):
-        path[i] = state
-        state = came[i][state]
+    cell_starts = np.flatnonzero(inside % cell_frames == 0)
+    gains = (np.add.reduceat(odds, cell_starts) / 2).astype(np.float64)
+    path = np.empty(len(cell_starts), np.int64)
+    likeliest(gains, inside[cell_starts] == 0, _CHANGE_COST, _TURN_COST, path)
     return np.repeat(path, np.diff(np.append(cell_starts, len(span))))
 
 
@@ -205,7 +209,7 @@ def _learn_sounds(frames: Array, number: int, seed: int) -> _Sounds:
 
 
 def _pieces(span: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number the pieces: each span's active frames in about equal parts of _PIECE_FRAMES."""
+    """Number the pieces: each span's measured frames in about equal parts of _PIECE_FRAMES."""
     starts = np.flatnonzero(np.diff(span, prepend=-1))
     lengths = np.diff(np.append(starts, len(span)))
     parts = np.maximum(1, np.round(lengths / _PIECE_FRAMES)).astype(np.int64)
@@ -231,7 +235,7 @@ def _first_guess(sums: _Sums) -> Array:
     """Return each piece's probability of voice 1 from the main axis of the pieces' adapted means."""
     weight = np.sqrt(sums.count.sum(axis=0) / sums.count.sum())
     adapted = sums.shift / (sums.count[:, :, None] + _RELEVANCE) * weight[:, None]
-    tone = sums.pitch / (sums.voiced + _RELEVANCE)
+    tone = sums.pitch / (sums.voiced + _PITCH_RELEVANCE)
     points = np.hstack([adapted.reshape(len(adapted), -1), tone[:, None]])
     trust = np.sqrt(np.minimum(sums.count.sum(axis=1) / _PIECE_FRAMES, 1))[:, None]
     points = (points - (points * trust).sum(axis=0) / trust.sum()) * trust
@@ -251,7 +255,7 @@ def _contrast(sums: _Sums, share: Array, sounds: _Sounds) -> _Contrast:
             (part @ sums.shift.reshape(len(part), -1)).reshape(sounds.mean.shape) / (count + _RELEVANCE)[:, None]
         )
         weights.append(np.log((count + _RELEVANCE * sounds.weight) / (count.sum() + _RELEVANCE)))
-        tones.append(float(part @ sums.pitch) / (float(part @ sums.voiced) + _RELEVANCE))
+        tones.append(float(part @ sums.pitch) / (float(part @ sums.voiced) + _PITCH_RELEVANCE))
     direction = shifts[1] - shifts[0]
     middle = (shifts[1] + shifts[0]) / 2
     return _Contrast(
@@ -268,7 +272,7 @@ def _frame_odds(contrast: _Contrast, sounds: _Sounds, speech: _Speech, posterior
     fixed = contrast.per_sound - (slope * sounds.mean).sum(axis=1)
     spectral = np.einsum("tk,tk->t", posterior, speech.voice @ slope.T + fixed)
     tonal = np.where(speech.voiced, contrast.pitch_gain * (speech.pitch - contrast.pitch_middle), 0)
-    return np.asarray(_FRAME_WEIGHT * (spectral + tonal), np.float32)
+    return np.asarray(_FRAME_WEIGHT * spectral + _PITCH_WEIGHT * tonal, np.float32)
 
 
 def _probability(odds: Array) -> Array:

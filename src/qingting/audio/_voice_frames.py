@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +22,8 @@ _WINDOW_MS = 32
 _CEPSTRA = 20
 _BANDS = 24
 _LOWEST_HERTZ, _HIGHEST_HERTZ = 150.0, 3600.0
-_PITCH_EVERY = 2
-"""Pitch moves slowly: every second frame is enough and halves its cost."""
+MEASURED_EVERY = 2
+"""Windows of neighbours overlap by two thirds: every second frame is enough and halves the cost."""
 _PITCH_LOWEST_HERTZ, _PITCH_HIGHEST_HERTZ = 75.0, 400.0
 _PITCH_BAND_HERTZ = 1500.0
 _VOICED_AT = 0.55
@@ -48,8 +49,10 @@ class VoiceFrames:
     """Energy, dBFS."""
     active: NDArray[np.bool_]
     """Loud enough to tell of the voice."""
+    measured: NDArray[np.bool_]
+    """Every MEASURED_EVERY-th frame, if active: those with cepstrum and, where voiced, pitch."""
     cepstra: NDArray[np.float32]
-    """Mel cepstrum 1 to 20 (the 0th is loudness and left out), shape [frames, 20]."""
+    """Mel cepstrum 1 to 20 (the 0th is loudness and left out), shape [frames, 20]; 0 where not measured."""
     pitch: NDArray[np.float32]
     """Pitch relative to the call's mean in standard deviations; 0 where not measured."""
     voiced: NDArray[np.bool_]
@@ -68,31 +71,40 @@ def measure(pcm: NDArray[np.int16], rate_hertz: int, spans: Sequence[SpeechSpan]
     sound *= np.float32(1 / 32768)
     views = np.lib.stride_tricks.sliding_window_view(sound, window)
     at = start_ms * rate_hertz // 1000
-    cepstra = np.zeros((len(at), _CEPSTRA), np.float32)
     level = np.zeros(len(at), np.float32)
-    semitones = np.zeros(len(at), np.float32)
     for first in range(0, len(at), _BLOCK):
         part = slice(first, first + _BLOCK)
-        cepstra[part], level[part], semitones[part] = _measure_block(views[at[part]], rate_hertz)
+        level[part] = _level(views[at[part]])
     active = _active(level, owner, len(spans))
-    voiced = (semitones > 0) & active
+    cepstra = np.zeros((len(at), _CEPSTRA), np.float32)
+    semitones = np.zeros(len(at), np.float32)
+    measured = active & (np.arange(len(at)) % MEASURED_EVERY == 0)
+    chosen = np.flatnonzero(measured)
+    for first in range(0, len(chosen), _BLOCK):
+        index = chosen[first : first + _BLOCK]
+        cepstra[index], semitones[index] = _measure_block(views[at[index]], rate_hertz)
+    voiced = (semitones > 0) & measured
     return VoiceFrames(
-        start_ms=start_ms, span=owner, level_db=level, active=active, cepstra=cepstra,
+        start_ms=start_ms, span=owner, level_db=level, active=active, measured=measured, cepstra=cepstra,
         pitch=_standardised(semitones, voiced), voiced=voiced,
     )  # fmt: skip
 
 
-def _measure_block(
-    frames: NDArray[np.float32], rate_hertz: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    level = 10 * np.log10(np.einsum("ij,ij->i", frames, frames) / frames.shape[1] + 1e-10)
+def _level(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(10 * np.log10(np.einsum("ij,ij->i", frames, frames) / frames.shape[1] + 1e-10), np.float32)
+
+
+def _measure_block(frames: NDArray[np.float32], rate_hertz: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     size = rate_hertz * 64 // 1000
-    spectrum = np.fft.rfft(frames * np.hanning(frames.shape[1]).astype(np.float32), size, axis=1)
+    spectrum = np.fft.rfft(frames * _taper(frames.shape[1]), size, axis=1)
     power = np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)
     bands = np.log(power @ _mel_bank(size, rate_hertz) + np.float32(1e-8))
-    semitones = np.zeros(len(frames), np.float32)
-    semitones[::_PITCH_EVERY] = _pitch(power[::_PITCH_EVERY], rate_hertz, size)
-    return bands @ _cosines(), level, semitones
+    return bands @ _cosines(), _pitch(power, rate_hertz, size)
+
+
+@lru_cache(maxsize=4)
+def _taper(window: int) -> NDArray[np.float32]:
+    return np.hanning(window).astype(np.float32)
 
 
 def _pitch(power: NDArray[np.float32], rate_hertz: int, size: int) -> NDArray[np.float32]:
@@ -143,8 +155,19 @@ def _cosines() -> NDArray[np.float32]:
 
 
 def _active(level: NDArray[np.float32], owner: NDArray[np.int64], spans: int) -> NDArray[np.bool_]:
-    loud = np.array([np.percentile(level[owner == i], 90) if (owner == i).any() else 0.0 for i in range(spans)])
-    return level > np.maximum(loud[owner] - _ACTIVE_RANGE_DB, _SILENT_DBFS) if spans else level > 0
+    edges = np.searchsorted(owner, np.arange(spans + 1))
+    loud = np.array([_high(level[a:b]) for a, b in pairwise(edges)], np.float32)
+    return np.asarray(level > np.maximum(loud[owner] - _ACTIVE_RANGE_DB, _SILENT_DBFS))
+
+
+def _high(level: NDArray[np.float32]) -> float:
+    """Return the 90th percentile; 0 of nothing."""
+    if not level.size:
+        return 0.0
+    place = 0.9 * (level.size - 1)
+    below = int(place)
+    ordered = np.partition(level, (below, min(below + 1, level.size - 1)))
+    return float(ordered[below] + (place - below) * (ordered[min(below + 1, level.size - 1)] - ordered[below]))
 
 
 def _standardised(semitones: NDArray[np.float32], voiced: NDArray[np.bool_]) -> NDArray[np.float32]:
