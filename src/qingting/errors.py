@@ -20,6 +20,14 @@
     │   ├── EngineUnavailableError         weights missing or server away
     │   ├── EngineAnswerError              the engine's answer broke its contract
     │   └── EngineTimeoutError             no answer within the time limit
+    ├── JudgeError                 a language model could not answer an inspection question
+    │   ├── JudgeUnavailableError          its server is away or refused
+    │   ├── JudgeAnswerError               its answer was malformed, or quoted words nobody said
+    │   └── JudgeTimeoutError              no answer within the time limit
+    ├── MeaningError               sentence vectors could not be made
+    │   ├── MeaningUnavailableError        the embeddings server is away or refused
+    │   ├── MeaningAnswerError             its answer broke the contract
+    │   └── MeaningTimeoutError            no answer within the time limit
     └── WorkerError                a worker process was lost
         ├── WorkerCrashedError             it died (a decoder crash, or out of memory)
         └── WorkerTimeoutError             it did not answer in time and was ended
@@ -162,6 +170,54 @@ class EngineAnswerError(EngineError):
 
 class EngineTimeoutError(EngineError):
     """The engine gave no answer within the time limit."""
+
+    can_retry = True
+
+
+class JudgeError(QingtingError):
+    """A language model could not answer an inspection question; the dimension counts as not inspected."""
+
+
+class JudgeUnavailableError(JudgeError):
+    """The language model's server is away, or refused the request."""
+
+    default_remedy = "Check the address, the model's name and the key of the language model's server."
+    can_retry = True
+
+
+class JudgeAnswerError(JudgeError):
+    """The answer was no JSON of the asked form, or quoted words that nobody said."""
+
+    default_remedy = "Use a stronger model, or word the question more plainly."
+    can_retry = True
+
+
+class JudgeTimeoutError(JudgeError):
+    """No whole answer came within the time limit."""
+
+    default_remedy = "Raise `timeout_seconds`, or use a faster model."
+    can_retry = True
+
+
+class MeaningError(QingtingError):
+    """Sentence vectors could not be made; what needs them is left out, everything else works."""
+
+
+class MeaningUnavailableError(MeaningError):
+    """The embeddings server is away, or refused the request."""
+
+    default_remedy = "Check the address, the model's name and the key of the embeddings server."
+    can_retry = True
+
+
+class MeaningAnswerError(MeaningError):
+    """The embeddings server's answer broke its contract."""
+
+    default_remedy = "Use a server that speaks the OpenAI embeddings protocol, and a model that makes embeddings."
+
+
+class MeaningTimeoutError(MeaningError):
+    """The embeddings server gave no answer within the time limit."""
 
     can_retry = True
 

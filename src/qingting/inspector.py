@@ -1,5 +1,7 @@
 """Joins the stages for a recording: prepare -> transcribe -> roles -> analyse -> report.
 
+Text conversations (chats, e-mail) enter after the first three: their words and roles are known.
+
 An Inspector is immutable and safe to use from several threads at once; every call's state
 lives in its own `inspect` run.
 """
@@ -19,6 +21,7 @@ from qingting.analysis.runner import Inspection as Analysis
 from qingting.audio.encode import encode_mp3, peaks
 from qingting.audio.options import AudioOptions
 from qingting.audio.roles import apply_roles, assign_agent, decide_roles, swap
+from qingting.chat import is_chat, load_chat
 from qingting.errors import QingtingError
 from qingting.model.audio import PreparedAudio, RecordingFormat, RoleDecision
 from qingting.model.call import CallInfo, Role
@@ -70,22 +73,25 @@ class InspectedCall:
     """A report with the sound it was made from."""
 
     report: Report
-    audio: PreparedAudio
+    audio: PreparedAudio | None
+    """None for text conversations."""
     seconds: dict[str, float]
     """Wall seconds per stage: `audio`, `speech`, `analysis`."""
 
-    def player_mp3(self) -> bytes:
-        """The sound as an MP3 for the report's player."""
+    def player_mp3(self) -> bytes | None:
+        """The sound as an MP3 for the report's player; None without sound."""
+        if self.audio is None or not self.audio.pcm.size:
+            return None
         return encode_mp3(self.audio.pcm, self.audio.rate_hertz)
 
     def waveform(self) -> list[list[float]]:
-        """Peaks per channel, 0 to 1, for drawing."""
-        return peaks(self.audio.pcm, WAVEFORM_BUCKETS)
+        """Peaks per channel, 0 to 1, for drawing; empty for text conversations."""
+        return [] if self.audio is None else peaks(self.audio.pcm, WAVEFORM_BUCKETS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One recording to inspect."""
+    """One recording or text conversation to inspect."""
 
     path: Path
     call: CallInfo
@@ -121,11 +127,14 @@ class Inspector:
         self._clock = clock
 
     def inspect(self, path: Path, call: CallInfo) -> InspectedCall:
-        """Inspect one recording.
+        """Inspect one recording, or one text conversation (`.json`, `.csv`).
 
-        Raises AudioError for a recording that cannot be used, WorkerError when a decoder died
-        on it, EngineError when recognition failed altogether, PackError for a broken pack.
+        Raises ScriptError for a malformed conversation, AudioError for a recording that cannot
+        be used, WorkerError when a decoder died on it, EngineError when recognition failed
+        altogether, PackError for a broken pack.
         """
+        if is_chat(path):
+            return self._inspect_chat(path, call)
         plan = self._plan_for(call.line_of_business)
         watch, began = Stopwatch(), time.perf_counter()
         audio = self._prepare(path, self._audio_options)
@@ -136,6 +145,21 @@ class Inspector:
         watch.lap("analysis", began)
         log.info("inspected a recording of %d ms", audio.format.duration_ms)
         return InspectedCall(report=report, audio=audio, seconds=watch.seconds)
+
+    def _inspect_chat(self, path: Path, call: CallInfo) -> InspectedCall:
+        watch, began = Stopwatch(), time.perf_counter()
+        chat = load_chat(path, call)
+        report = judge(
+            call=chat.call,
+            roles=certain_roles(chat.transcript),
+            transcript=chat.transcript,
+            plan=self._plan_for(chat.call.line_of_business),
+            gaps=chat.gaps,
+            now=self._clock(),
+        )
+        watch.lap("analysis", began)
+        log.info("inspected a conversation of %d messages", len(chat.transcript.utterances))
+        return InspectedCall(report=report, audio=None, seconds=watch.seconds)
 
     def inspect_many(self, jobs: Sequence[Job], *, workers: int) -> Iterator[Outcome]:
         """Inspect recordings `workers` at a time; outcomes come as they are ready.
@@ -240,7 +264,7 @@ def judge_again(report: Report, plan_for: Callable[[str], Plan], *, agent: str =
         roles=roles,
         transcript=replace(report.transcript, utterances=utterances),
         plan=plan_for(report.call.line_of_business),
-        gaps=tuple(gap for gap in report.gaps if gap.what == "audio.note"),
+        gaps=tuple(gap for gap in report.gaps if gap.what == "audio.note" or gap.what.startswith("chat.")),
     )
 
 

@@ -78,6 +78,10 @@ class Analyzer(ABC):
     """Whether it needs VoiceFacts; without audio it is not run and listed as not inspected."""
     needs_roles: ClassVar[bool] = True
     """Whether it needs to know agent and customer; without both it is listed as not inspected."""
+    needs_times: ClassVar[bool] = False
+    """Whether it measures times; conversations without times are listed as not inspected."""
+    needs_desktop_events: ClassVar[bool] = False
+    """Whether it needs CallInfo.desktop_events; calls without are listed as not inspected."""
     Options: ClassVar[type] = NoOptions
     """Frozen, keyword-only dataclass; every field has a default and a docstring line."""
 

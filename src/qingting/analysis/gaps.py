@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qingting.model.call import Role
+from qingting.model.call import CallInfo, Medium, Role
 from qingting.model.report import Gap
 from qingting.model.transcript import Flag, Utterance
 
@@ -26,11 +26,27 @@ def find_gaps(analyzers: Iterable[Analyzer], state: CallState) -> tuple[Gap, ...
     has_audio = any(utterance.voice is not None for utterance in utterances)
     gaps: list[Gap] = []
     for analyzer in analyzers:
-        reason = _cannot_run(analyzer, heard, has_audio=has_audio)
+        reason = _cannot_run(analyzer, heard, has_audio=has_audio) or lacking(analyzer, state.call)
         if reason:
             gaps.append(Gap(what=f"analyzer:{analyzer.id}", reason=f"“{analyzer.name}”未检查：{reason}"))
+    gaps += _of_medium(state.call)
     gaps += _parts(utterances, heard, unheard=len(state.speaking))
     return tuple(gaps)
+
+
+def lacking(analyzer: Analyzer, call: CallInfo) -> str:
+    """Say in Chinese which data the analyzer needs and the call does not carry; empty when nothing is missing."""
+    if analyzer.needs_desktop_events and call.desktop_events is None:
+        return "未提供桌面操作记录。"
+    if analyzer.needs_times and not call.times_known:
+        return "会话消息没有时间。"
+    return ""
+
+
+def _of_medium(call: CallInfo) -> list[Gap]:
+    if call.medium is Medium.VOICE:
+        return []
+    return [Gap(what="medium", reason="文字会话没有声音，静默、插话、语速、独白与说话占比等不检查。")]
 
 
 def _cannot_run(analyzer: Analyzer, heard: set[Role], *, has_audio: bool) -> str:

@@ -30,8 +30,9 @@ def build_options(kind: type, values: Mapping[str, object], place: Place = ()) -
     """Return kind(**values) with every value converted to its field's type.
 
     `kind` is a dataclass whose fields may be bool, int, float, str, Enum, dataclasses, tuples
-    and mappings of these, or unions with None. Raises OptionError for an unknown name, a
-    missing or wrong value; a ValueError of the dataclass's own check becomes one too.
+    and mappings of these, or unions with None; `object` takes any value as it stands. Raises
+    OptionError for an unknown name, a missing or wrong value; a ValueError of the dataclass's own
+    check becomes one too.
     """
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
@@ -58,6 +59,8 @@ def _suggest(name: str, known: Mapping[str, object]) -> str:
 
 def _convert(kind: object, value: object, place: Place) -> object:
     origin = typing.get_origin(kind)
+    if kind is object:
+        return value
     if kind in _SIMPLE:
         return _SIMPLE[kind](value, place)
     if origin in (typing.Union, types.UnionType):

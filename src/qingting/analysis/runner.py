@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from qingting.analysis.analyzer import Analyzer, SpeechStart, Watch
 from qingting.analysis.context import CallSoFar, CallState, Timers
-from qingting.analysis.gaps import find_gaps
+from qingting.analysis.gaps import find_gaps, lacking
 from qingting.analysis.text import PhraseBook
 from qingting.analysis.validation import check_finding
 from qingting.errors import InputError
@@ -117,7 +117,8 @@ class CallAnalysis:
         self._names = {analyzer.id: analyzer.name for analyzer in inspection.analyzers}
         self._need_audio = {analyzer.id for analyzer in inspection.analyzers if analyzer.needs_audio}
         for analyzer in inspection.analyzers:
-            self._open(analyzer, call)
+            if not lacking(analyzer, call):
+                self._open(analyzer, call)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

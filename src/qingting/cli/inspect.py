@@ -35,7 +35,7 @@ FORMATS = ("terminal", "html", "json", "csv")
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="CSV",
     help="Call data per recording: a column `file` and any of call_id, line_of_business, agent_channel, agent_id, "
-    "team, direction, started_at, customer_reference; other columns become fields.",
+    "team, direction, started_at, customer_reference, desktop_events (a JSON lines file); others become fields.",
 )
 @click.option(
     "--format",
@@ -60,9 +60,10 @@ FORMATS = ("terminal", "html", "json", "csv")
 @click.option("--noise-reduction", type=click.Choice(["off", "light"]), help="Reduce noise first [default: off].")
 @click.option("--quiet", is_flag=True, help="No progress display.")
 def inspect(paths: tuple[str, ...], **options: Any) -> None:
-    """Inspect recordings and report what was found.
+    """Inspect recordings and text conversations, and report what was found.
 
-    PATH is a recording, a folder (searched with its sub-folders) or a glob in quotes. One
+    PATH is a recording, a folder (searched with its sub-folders) or a glob in quotes; a chat or
+    e-mail thread is a .json or .csv file with role, time and text of each message. One
     broken recording never stops the others. Exit code: 0 when every recording has its report,
     1 when some failed, 2 for wrong usage.
     """

@@ -59,8 +59,7 @@ class ReportWriter:
             self._save(f"{stem}.json", dump(report))
         if "html" in self._formats:
             page = f"{stem}.html"
-            sound = result.player_mp3() if result.audio.pcm.size else None
-            self._save(page, render_html(report, audio_mp3=sound, peaks=result.waveform()))
+            self._save(page, render_html(report, audio_mp3=result.player_mp3(), peaks=result.waveform()))
         self._rows.append(index_row(report, page))
         if "csv" in self._formats:
             self._reports.append(report)

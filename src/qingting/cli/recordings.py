@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
+from qingting.analysis.desktop_events import load_desktop_events
 from qingting.errors import InputError
 from qingting.inspector import Job
 from qingting.model.call import AgentChannel, CallInfo
@@ -20,7 +21,7 @@ AUDIO_SUFFIXES = frozenset(
 )
 """Files looked at inside folders; a file that is named itself is always tried."""
 
-_CALL_COLUMNS = frozenset(field.name for field in fields(CallInfo)) - {"fields"}
+_CALL_COLUMNS = frozenset(field.name for field in fields(CallInfo)) - {"fields", "medium", "times_known"}
 
 
 def collect(
@@ -56,14 +57,17 @@ def read_call_list(path: Path) -> dict[str, dict[str, str]]:
         rows = csv.DictReader(io.StringIO(text, newline=""))
         if "file" not in (rows.fieldnames or ()):
             raise InputError("the call list has no column `file`", remedy="Add it: the recording's file name.")
-        return {Path(row["file"]).name: _columns(row) for row in rows if row["file"]}
+        return {Path(row["file"]).name: _columns(row, path.parent) for row in rows if row["file"]}
     except csv.Error as error:
         raise InputError(f"the call list is no CSV: {error}", remedy="Save it again as CSV.") from None
 
 
-def _columns(row: Mapping[str, str | None]) -> dict[str, str]:
-    """The columns that have a heading, without the file's own."""
-    return {name: value.strip() for name, value in row.items() if name and name != "file" and isinstance(value, str)}
+def _columns(row: Mapping[str, str | None], folder: Path) -> dict[str, str]:
+    """The columns that have a heading, without the file's own; files are named as seen from the list's folder."""
+    found = {name: value.strip() for name, value in row.items() if name and name != "file" and isinstance(value, str)}
+    if found.get("desktop_events"):
+        found["desktop_events"] = str(folder / found["desktop_events"])
+    return found
 
 
 def _expand(text: str) -> list[Path]:
@@ -98,5 +102,9 @@ def _call_info(default: CallInfo, row: Mapping[str, str]) -> CallInfo:
     if "agent_channel" in given and given["agent_channel"] not in set(AgentChannel):
         raise InputError("the call list has an agent_channel other than left, right or auto", remedy="Correct it.")
     channel = AgentChannel(given.pop("agent_channel", default.agent_channel))
+    desktop = given.pop("desktop_events", "")
     extra = {name: value for name, value in row.items() if name not in _CALL_COLUMNS and value}
-    return replace(default, **given, agent_channel=channel, fields=extra)
+    known: CallInfo = replace(default, **given, agent_channel=channel, fields=extra)  # type: ignore[arg-type]
+    if not desktop:
+        return known
+    return replace(known, desktop_events=load_desktop_events(Path(desktop), started_at=known.started_at))

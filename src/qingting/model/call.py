@@ -33,6 +33,54 @@ class AgentChannel(StrEnum):
     AUTO = "auto"
 
 
+class Medium(StrEnum):
+    """How the two sides talk."""
+
+    VOICE = "voice"
+    CHAT = "chat"
+    """Messages that both sides read at once; what concerns the sound of a call does not apply."""
+    EMAIL = "email"
+    """Messages that are answered within hours."""
+
+
+class DesktopKind(StrEnum):
+    """What the agent did with the knowledge base."""
+
+    SEARCH = "search"
+    OPEN = "open"
+    CLOSE = "close"
+    COPY = "copy"
+
+    @property
+    def chinese(self) -> str:
+        """The word a report reader sees."""
+        return {"search": "检索", "open": "打开", "close": "关闭", "copy": "复制"}[self.value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesktopEvent:
+    """One action of the agent in the knowledge base."""
+
+    kind: DesktopKind
+    at_ms: int
+    """Call time; negative before the call."""
+    query: str = ""
+    """What was searched for; not empty for SEARCH."""
+    results: int | None = None
+    """How many articles a search found; None when unknown."""
+    article: str = ""
+    """Id of the article."""
+    title: str = ""
+    """Title of the article."""
+    text: str = ""
+    """The article's words, or the words that were copied."""
+
+    @property
+    def name(self) -> str:
+        """What people call the thing searched or opened."""
+        return self.query or self.title or self.article
+
+
 @dataclass(frozen=True, kw_only=True)
 class CallInfo:
     """What is known of a call before anyone listens to it."""
@@ -55,3 +103,9 @@ class CallInfo:
     """The customer's key in the centre's own systems."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """Any further call data (queue, CSAT score, campaign …)."""
+    medium: Medium = Medium.VOICE
+    """How the two sides talk."""
+    times_known: bool = True
+    """False for conversations whose messages carry no times: what is measured in time does not apply."""
+    desktop_events: tuple[DesktopEvent, ...] | None = None
+    """The agent's actions in the knowledge base in order of time; None when nobody recorded them."""

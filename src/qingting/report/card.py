@@ -14,6 +14,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from qingting.errors import PackError
+from qingting.model.call import Medium
 from qingting.model.finding import Level
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class AppliesWhen:
     """Any of these teams."""
     min_duration_seconds: float = 0.0
     """Shortest call the item applies to."""
+    medium: tuple[Medium, ...] = ()
+    """Any of these kinds of conversation."""
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Call field -> any of these values."""
 
@@ -72,6 +75,7 @@ class AppliesWhen:
             (not self.direction or call.direction in ("", *self.direction))
             and (not self.line_of_business or call.line_of_business in self.line_of_business)
             and (not self.team or call.team in self.team)
+            and (not self.medium or call.medium in self.medium)
             and duration_ms >= self.min_duration_seconds * 1000
             and all(call.fields.get(name) in values for name, values in self.fields.items())
         )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from qingting.model.transcript import Transcript, Utterance
 
 _UNIT = re.compile(r"[㐀-鿿豈-﫿\U00020000-\U0003ffff]|[A-Za-zÀ-ɏ]+(?:['’][A-Za-z]+)*|\d")
+WRITTEN = "text"
+"""Engine name of messages that were written: their length in time is nominal, they have no speech rate."""
 _ROLE_ORDER = {Role.AGENT: 0, Role.CUSTOMER: 1, Role.UNSURE: 2}
 
 _Span = tuple[int, int]
@@ -89,7 +91,7 @@ def _units(utterance: Utterance) -> int:
 
 def _rate(said: list[Utterance]) -> float | None:
     # Speech without words (refused, unrecognised) would pull the rate down and is left out.
-    worded = [u for u in said if _units(u)]
+    worded = [u for u in said if _units(u) and u.engine != WRITTEN]
     speech = sum(u.voice.speech_ms if u.voice else u.end_ms - u.start_ms for u in worded)
     return round(sum(_units(u) for u in worded) * 1000 / speech, 2) if speech > 0 else None
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 _LANGUAGES = {"zh": "普通话", "yue": "粤语", "en": "英语", "ja": "日语", "ko": "韩语"}
 _DIRECTIONS = {"inbound": "呼入", "outbound": "呼出"}
-_BUSINESS = {"general": "通用", "ecommerce": "电商"}
+_BUSINESS = {"general": "通用", "ecommerce": "电商", "finance": "金融", "telecom": "电信"}
 
 
 def clock(ms: int) -> str:

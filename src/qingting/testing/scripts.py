@@ -92,7 +92,7 @@ def _parsed(path: Path) -> dict[str, object]:
 def _read(fields: Fields, document: Mapping[str, object]) -> CallScript:
     call_id = fields.text("id")
     title = fields.text("title")
-    business = fields.choice("line_of_business", ("general", "ecommerce"))
+    business = fields.choice("line_of_business", ("general", "ecommerce", "finance", "telecom"))
     audio = _read_audio(fields.sub("audio")) if fields.has("audio") else None
     speakers = _read_speakers(fields.sub("speakers"))
     turns = _read_turns(fields, speakers)

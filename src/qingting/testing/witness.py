@@ -18,7 +18,10 @@ from qingting.model.transcript import Transcript
 from qingting.testing.finding_check import check_finding
 
 _T = TypeVar("_T")
-_DECLARED = ("id", "name", "description", "version", "needs_audio", "Options")
+_DECLARED = (
+    "id", "name", "description", "version", "Options",
+    "needs_audio", "needs_roles", "needs_times", "needs_desktop_events",
+)  # fmt: skip
 
 
 class Witness(Analyzer):

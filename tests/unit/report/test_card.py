@@ -130,7 +130,7 @@ def test_unreadable_file_is_a_pack_error(tmp_path):
 
 def test_builtin_cards_stand_for_a_hundred_points():
     cards = builtin_cards()
-    assert set(cards) == {"general", "ecommerce"}
+    assert set(cards) == {"general", "ecommerce", "finance", "telecom"}
     for card in cards.values():
         assert sum(section.full for section in card.sections) == card.base == card.ceiling == 100
         assert card.floor == 0
@@ -139,7 +139,8 @@ def test_builtin_cards_stand_for_a_hundred_points():
 
 def test_card_of_a_line_of_business():
     assert card_for("ecommerce").id == "ecommerce"
-    assert card_for("telecom").id == "general"
+    assert card_for("telecom").id == "telecom"
+    assert card_for("nonesuch").id == "general"
 
 
 def test_plain_form_is_readable_again(tmp_path):

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from qingting.analysis.lexicon import groups, lexicon
 from qingting.errors import PackError
-from qingting.model.call import Role
+from qingting.model.call import Medium, Role
 from qingting.model.finding import Level
 
 
@@ -91,6 +91,8 @@ class Item:
     """The item applies only to calls in which this is said."""
     before: Topic | None = None
     """It must be said before this is said; calls without this are not judged."""
+    media: tuple[Medium, ...] = tuple(Medium)
+    """The item applies to these kinds of conversation."""
     customer_digits: int = 0
     """When positive, a number of so many digits given by the customer does as well."""
     level: Level = Level.MEDIUM

@@ -68,7 +68,8 @@ class Compliance(Analyzer):
 
     def watch(self, call: CallInfo, so_far: CallSoFar) -> Watch:
         """Open the watch for one call."""
-        return _ComplianceWatch(self.options.items, self._scripts, ComplianceWriter(self.version), so_far)
+        items = tuple(item for item in self.options.items if call.medium in item.media)
+        return _ComplianceWatch(items, self._scripts, ComplianceWriter(self.version), so_far)
 
 
 class _ComplianceWatch(Watch):

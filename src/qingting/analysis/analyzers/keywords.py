@@ -14,7 +14,7 @@ from qingting.analysis.lexicon import groups, lexicon
 from qingting.analysis.text import Hit, not_inside
 from qingting.analysis.usage import meant
 from qingting.analysis.wording import at, quoted
-from qingting.model.call import CallInfo, Role
+from qingting.model.call import CallInfo, Medium, Role
 from qingting.model.finding import Evidence, Finding, Level, Polarity
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class KeywordOptions:
     """Phrases of the bundled lexicons that shall not count here."""
     patience_ms: int = 3000
     """After a problem was stated, so much silence of the agent is a missed chance to answer."""
+    text_patience_ms: int = 60_000
+    """The same in chats and e-mail, where an answer is first to be written."""
 
 
 class Keywords(Analyzer):
@@ -61,7 +63,8 @@ class Keywords(Analyzer):
 
     def watch(self, call: CallInfo, so_far: CallSoFar) -> Watch:
         """Open the watch for one call."""
-        return _KeywordWatch(self.options, self.version)
+        patience_ms = self.options.patience_ms if call.medium is Medium.VOICE else self.options.text_patience_ms
+        return _KeywordWatch(self.version, patience_ms=patience_ms)
 
 
 def _kept(phrases: Iterable[str], ignored: set[str]) -> tuple[str, ...]:
@@ -71,8 +74,8 @@ def _kept(phrases: Iterable[str], ignored: set[str]) -> tuple[str, ...]:
 class _KeywordWatch(Watch):
     """Follows the customer's problem from its statement to the agent's answer."""
 
-    def __init__(self, options: KeywordOptions, version: str) -> None:
-        self._options = options
+    def __init__(self, version: str, *, patience_ms: int) -> None:
+        self._patience_ms = patience_ms
         self._version = version
         self._problem: UtteranceFacts | None = None
         self._turn_end_ms = 0
@@ -104,7 +107,7 @@ class _KeywordWatch(Watch):
             self._agent_said = facts
 
     def _hear_customer(self, facts: UtteranceFacts) -> list[Finding]:
-        waited = self._problem is not None and facts.utterance.start_ms - self._turn_end_ms >= self._options.patience_ms
+        waited = self._problem is not None and facts.utterance.start_ms - self._turn_end_ms >= self._patience_ms
         self._agent_had_chance = self._problem is not None and (self._agent_had_chance or waited)
         found = self._judge(facts)
         if self._problem is None and has_problem(facts):

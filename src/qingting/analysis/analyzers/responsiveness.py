@@ -21,6 +21,7 @@ from qingting.analysis.analyzer import Analyzer, SpeechStart, Watch
 from qingting.analysis.analyzers._pauses import OpenHold, OpenWish, Silence
 from qingting.analysis.analyzers._responsiveness_findings import FindingWriter
 from qingting.analysis.analyzers._talk import InterruptionEye, MonologueEye, RateEye
+from qingting.analysis.analyzers._text_responses import TextResponseWatch
 from qingting.analysis.dialogue import (
     Act,
     agent_act,
@@ -31,7 +32,7 @@ from qingting.analysis.dialogue import (
     is_sound,
     wish_of,
 )
-from qingting.model.call import CallInfo, Role
+from qingting.model.call import CallInfo, Medium, Role
 from qingting.model.finding import Finding
 
 if TYPE_CHECKING:
@@ -70,6 +71,12 @@ class ResponsivenessOptions:
     """Largest share of the agent in all speech."""
     talk_ratio_speech_ms: int = 30_000
     """Calls with less speech are not judged by their talk ratio."""
+    chat_late_answer_ms: int = 60_000
+    """Longest time from the customer's message to the agent's in a chat."""
+    chat_hold_ms: int = 180_000
+    """Longest time after 请稍等 to the agent's next message in a chat."""
+    email_late_answer_ms: int = 24 * 3_600_000
+    """Longest time from the customer's e-mail to the agent's."""
 
 
 class Responsiveness(Analyzer):
@@ -79,6 +86,7 @@ class Responsiveness(Analyzer):
     name: ClassVar[str] = "响应"
     description: ClassVar[str] = "坐席对客户要求的响应时间、静默、等待、插话、独白、语速与双方说话占比。"
     version: ClassVar[str] = "1"
+    needs_times: ClassVar[bool] = True
     Options: ClassVar[type] = ResponsivenessOptions
     options: ResponsivenessOptions
 
@@ -88,6 +96,8 @@ class Responsiveness(Analyzer):
 
     def watch(self, call: CallInfo, so_far: CallSoFar) -> Watch:
         """Open the watch for one call."""
+        if call.medium is not Medium.VOICE:
+            return TextResponseWatch(self.options, self.version, call.medium)
         return _ResponseWatch(self.options, FindingWriter(self.options, self.version), so_far)
 
 
