@@ -17,7 +17,7 @@ def text_of(report, width=110):
 
 
 def test_summary_of_a_call_with_faults(reports):
-    text = text_of(reports["refund"])
+    text = text_of(reports["refund"], width=140)
     lines = text.splitlines()
     assert "call-20240618-0042" in lines[0]
     assert "70分 合格" in lines[0]
