@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "qingting"
-STAGES = {"audio", "speech", "analysis", "report"}
+STAGES = {"audio", "speech", "analysis", "report", "chat"}
 FOUNDATION = {"model", "errors"}
 JOINERS = {"inspector", "bootstrap", "doctor", "cli", "testing"}
 HEAVY = {"torch", "transformers", "ctranslate2", "onnxruntime", "av", "numba", "faster_whisper", "opencc"}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from qingting.report import wording
 from qingting.report.formats import html_view
+from qingting.report.formats.mood import mood_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,7 @@ def render_html(
     data = _page_data(report, peaks, with_audio=audio_mp3 is not None)
     return _template().render(
         view=html_view.view_of(report),
+        mood=mood_of(report),
         report=report,
         css=_file("report.css"),
         script=script,
