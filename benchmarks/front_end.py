@@ -163,6 +163,7 @@ def end_to_end(pcm: NDArray[np.int16], runs: int) -> Rows:
         "two channels, wav 8k": (encode_wav(pcm, 8000), AudioOptions(), 2),
         "two channels, wav a-law 8k": (encoded(pcm, "wav", "pcm_alaw", 8000, 2), AudioOptions(), 2),
         "two channels, mp3 8k": (encoded(pcm, "mp3", "libmp3lame", 8000, 2), AudioOptions(), 2),
+        "two channels, opus 16k": (encoded(pcm, "ogg", "libopus", 16000, 2), AudioOptions(), 2),
         "two channels, wav 16k": (encode_wav(wide, 16000), AudioOptions(), 2),
         "mixed, wav 8k, speakers separated": (encode_wav(mixed, 8000), AudioOptions(), 1),
         "mixed, wav 8k, one party": (encode_wav(mixed, 8000), kept, 1),
