@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qingting.analysis.contact_history import KnownContacts, contacts_of
 from qingting.analysis.discovery import discover
 from qingting.analysis.packs import build_analyzers, load_pack, pack_names
 from qingting.analysis.runner import Inspection as Analysis
+from qingting.analysis.tools import Tools
 from qingting.audio.options import AudioLimits, AudioOptions, NoiseReduction, RawFormat
 from qingting.audio.worker import WorkerPool
+from qingting.errors import ReportError, SettingsError
 from qingting.inspector import Inspector, Plan
 from qingting.report.card import builtin_cards, load_card
+from qingting.report.formats.json import load as read_report
 from qingting.speech import catalog
 from qingting.speech.recognizer import Recognizer
 from qingting.speech.wrappers import CheckedEngine, LimitedEngine, RetryingEngine
 
 if TYPE_CHECKING:
+    from qingting.analysis.contact_history import ContactHistory
     from qingting.model.audio import PreparedAudio
     from qingting.report.card import Card
     from qingting.settings import Settings
     from qingting.speech.engine import SpeechEngine
+
+log = logging.getLogger(__name__)
 
 PREPARE = "qingting.audio.front_end:prepare"
 """Runs in worker processes: recordings from outside may crash a decoder."""
@@ -36,14 +44,16 @@ def open_inspector(
     engine: SpeechEngine | None = None,
     raw: RawFormat | None = None,
     noise_reduction: str | None = None,
+    text_only: bool = False,
 ) -> Iterator[Inspector]:
     """Give an Inspector with its worker processes and engine; both are closed afterwards.
 
-    `engine` replaces the one that the settings choose (tests, own engines). Raises
-    UnknownEngineError, EngineUnavailableError or MissingExtraError when none can run.
+    With `text_only` no engine is opened: chats and e-mails need none. `engine` replaces the one
+    that the settings choose (tests, own engines). Raises UnknownEngineError,
+    EngineUnavailableError or MissingExtraError when none can run.
     """
     owned = engine is None
-    chosen = engine if engine is not None else open_engine(settings)
+    chosen = engine if engine is not None or text_only else open_engine(settings)
     options = audio_options(settings, raw=raw, noise_reduction=noise_reduction)
     timeout = settings.audio.decode_timeout_seconds
     try:
@@ -55,13 +65,13 @@ def open_inspector(
 
             yield Inspector(
                 prepare=prepare,
-                recognizer=Recognizer(chosen),
+                recognizer=None if chosen is None else Recognizer(chosen),
                 plan_for=plans(settings),
                 audio_options=options,
                 role_threshold=settings.role_threshold,
             )
     finally:
-        if owned:
+        if owned and chosen is not None:
             chosen.close()
 
 
@@ -100,15 +110,36 @@ def plans(settings: Settings) -> Callable[[str], Plan]:
     """
     classes = discover()
     folder = settings.pack_folder
+    tools = Tools(history=contact_history(settings))
 
     @functools.cache
     def plan_for(line_of_business: str) -> Plan:
         pack = load_pack(line_of_business, folder=folder) if folder else load_pack(line_of_business)
-        return Plan(
-            pack=pack.label, analysis=Analysis(build_analyzers(pack, classes)), card=_card(settings, line_of_business)
-        )
+        analyzers = build_analyzers(pack, classes, tools)
+        return Plan(pack=pack.label, analysis=Analysis(analyzers), card=_card(settings, line_of_business))
 
     return plan_for
+
+
+def contact_history(settings: Settings) -> ContactHistory | None:
+    """Return the memory of earlier contacts: the reports in the history folder; None without such a folder.
+
+    Files that are no reports are left out. Raises SettingsError when the folder does not exist.
+    """
+    folder = settings.history_folder
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        raise SettingsError("history_folder names no folder", remedy="Correct the setting, or make the folder.")
+    contacts, left_out = [], 0
+    for path in sorted(folder.rglob("*.json")):
+        try:
+            contacts += contacts_of(read_report(path.read_bytes()))
+        except (OSError, ReportError):
+            left_out += 1
+    if left_out:
+        log.warning("%d files of the history folder are no readable reports", left_out)
+    return KnownContacts(contacts)
 
 
 def lines_of_business(settings: Settings) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from qingting.audio.encode import encode_mp3, peaks
 from qingting.audio.options import AudioOptions
 from qingting.audio.roles import apply_roles, assign_agent, decide_roles, swap
 from qingting.chat import is_chat, load_chat
-from qingting.errors import QingtingError
+from qingting.errors import EngineUnavailableError, QingtingError
 from qingting.model.audio import PreparedAudio, RecordingFormat, RoleDecision
 from qingting.model.call import CallInfo, Role
 from qingting.model.report import Gap, Report
@@ -113,12 +113,13 @@ class Inspector:
         self,
         *,
         prepare: Callable[[Path, AudioOptions], PreparedAudio],
-        recognizer: Recognizer,
+        recognizer: Recognizer | None,
         plan_for: Callable[[str], Plan],
         audio_options: AudioOptions,
         role_threshold: float,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """`recognizer` may be None where only text conversations come."""
         self._prepare = prepare
         self._recognizer = recognizer
         self._plan_for = plan_for
@@ -135,6 +136,10 @@ class Inspector:
         """
         if is_chat(path):
             return self._inspect_chat(path, call)
+        if self._recognizer is None:
+            raise EngineUnavailableError(
+                "This inspector was opened for text conversations only.", remedy="Open one for recordings."
+            )
         plan = self._plan_for(call.line_of_business)
         watch, began = Stopwatch(), time.perf_counter()
         audio = self._prepare(path, self._audio_options)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from qingting.audio.options import AudioOptions
-from qingting.bootstrap import plans
+from qingting.bootstrap import open_inspector, plans
 from qingting.cli.recordings import collect, read_call_list
-from qingting.errors import ScriptError
+from qingting.errors import EngineUnavailableError, ScriptError
 from qingting.inspector import InspectedCall, Inspector, Job, judge_again
 from qingting.model.call import CallInfo, Role
 from qingting.report.formats.html import render_html
@@ -131,3 +131,30 @@ def test_desktop_events_come_with_the_call_list(inspector: Inspector, tmp_path: 
     (tmp_path / "d.jsonl").write_text("{\n", encoding="utf-8")
     with pytest.raises(ScriptError, match=r"d\.jsonl, line 1"):
         collect([str(path)], call_list, agent_channel="auto", line_of_business="ecommerce")
+
+
+def test_chats_need_no_engine(tmp_path: Path) -> None:
+    settings = load_settings(engine="no such engine")
+    with open_inspector(settings, text_only=True) as inspector:
+        assert inspector.inspect(chat_file(tmp_path), CallInfo(call_id="chat")).report.score.valid
+        with pytest.raises(EngineUnavailableError, match="text conversations only"):
+            inspector.inspect(tmp_path / "call.wav", CallInfo(call_id="call"))
+
+
+def test_a_refusal_in_a_chat_may_wait_for_minutes(inspector: Inspector, tmp_path: Path) -> None:
+    rows = [
+        ("客服", "10:00:00", "您好，请问有什么可以帮您？"),
+        ("客户", "10:00:10", "我的订单三天了还没收到，什么时候发货？"),
+        ("客服", "10:00:30", "五天后才能发货。"),
+        ("客户", "10:00:50", "不行，绝对不行，我不同意！"),
+        ("客服", "10:01:00", "嗯。"),
+        ("客服", "{answer}", "已经为您申请加急，今天发出。"),
+    ]
+
+    def refused(answer: str) -> bool:
+        timed = [(role, when.format(answer=answer), text) for role, when, text in rows]
+        report = inspector.inspect(chat_file(tmp_path, timed), CallInfo(call_id="c")).report
+        return "emotion_analyzer.unanswered_refusal" in [one.rule_id for one in report.findings]
+
+    assert not refused("10:02:30")
+    assert refused("10:06:00")

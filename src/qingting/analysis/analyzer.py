@@ -82,6 +82,10 @@ class Analyzer(ABC):
     """Whether it measures times; conversations without times are listed as not inspected."""
     needs_desktop_events: ClassVar[bool] = False
     """Whether it needs CallInfo.desktop_events; calls without are listed as not inspected."""
+    as_spoken: ClassVar[bool] = False
+    """Whether its phrases are looked for in the spoken words only, not also in their standard Mandarin reading."""
+    uses: ClassVar[tuple[str, ...]] = ()
+    """Fields of `Tools` that it takes as keyword arguments of its constructor."""
     Options: ClassVar[type] = NoOptions
     """Frozen, keyword-only dataclass; every field has a default and a docstring line."""
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from qingting.analysis.dialects import standard_reading
 from qingting.analysis.text import Hit, NormalText, PhraseBook
 from qingting.model.call import CallInfo, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from qingting.analysis.text import Hits, Reading
     from qingting.model.transcript import TimedText, Utterance
 
 
@@ -73,7 +75,7 @@ class UtteranceFacts:
     One object per analyzer, thin: the parts with state are shared between analyzers.
     """
 
-    __slots__ = ("_hits", "_owner", "_times", "baseline", "pause_before_ms", "text", "utterance")
+    __slots__ = ("_hits", "_owner", "_times", "baseline", "pause_before_ms", "reading", "text", "utterance")
 
     def __init__(
         self,
@@ -84,11 +86,14 @@ class UtteranceFacts:
         times: CharacterTimes,
         baseline: Baseline,
         pause_before_ms: int,
+        reading: Reading | None = None,
         owner: str = "",
     ) -> None:
         self.utterance = utterance
         self.text = text
         """Normalised text and clause borders."""
+        self.reading = reading
+        """The text with its dialect words read as standard Mandarin; None where it has none."""
         self.baseline = baseline
         """How the same role spoke before this utterance."""
         self.pause_before_ms = pause_before_ms
@@ -106,6 +111,7 @@ class UtteranceFacts:
             times=self._times,
             baseline=self.baseline,
             pause_before_ms=self.pause_before_ms,
+            reading=self.reading,
             owner=owner,
         )
 
@@ -208,7 +214,8 @@ class RoleSoFar:
 class CallState:
     """The shared part of a call so far; the runner moves it on before analyzers see an event."""
 
-    def __init__(self, call: CallInfo, book: PhraseBook) -> None:
+    def __init__(self, call: CallInfo, book: PhraseBook, *, as_spoken: frozenset[str] = frozenset()) -> None:
+        """`as_spoken` are the analyzers whose phrases are not looked for in the standard reading of dialect words."""
         self.call = call
         self.now_ms = 0
         self.utterances: list[Utterance] = []
@@ -217,6 +224,7 @@ class CallState:
         self.speaking: list[tuple[str, int, Role]] = []
         self.silent_since_ms: int | None = None
         self._book = book
+        self._as_spoken = as_spoken
         self._party_end_ms: dict[str, int] = {}
 
     def start(self, party: str, role: Role, at_ms: int) -> None:
@@ -232,11 +240,13 @@ class CallState:
     def add(self, utterance: Utterance) -> UtteranceFacts:
         """Keep an utterance that has ended and compute its facts."""
         text = NormalText(utterance.text)
+        reading = standard_reading(text)
         role = self.roles[utterance.role]
         facts = UtteranceFacts(
             utterance=utterance,
             text=text,
-            hits=self._book.find(text),
+            reading=reading,
+            hits=self._find(text, reading),
             times=CharacterTimes(utterance),
             baseline=role.baseline(),
             pause_before_ms=max(utterance.start_ms - self._party_end_ms.get(utterance.party, 0), 0),
@@ -251,6 +261,11 @@ class CallState:
         if not self.speaking:
             self.silent_since_ms = utterance.end_ms
         return facts
+
+    def _find(self, text: NormalText, reading: Reading | None) -> Hits:
+        if reading is None:
+            return self._book.find(text)
+        return self._book.find_read(text, reading, as_spoken=self._as_spoken)
 
 
 class Timers:

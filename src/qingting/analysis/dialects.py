@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from qingting.analysis.documents import Document, read_document
-from qingting.analysis.text import Hit, NormalText, PhraseBook, normalise, not_inside
+from qingting.analysis.text import Hit, NormalText, PhraseBook, Reading, normalise, not_inside
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -208,8 +208,12 @@ def standardise(text: str, spoken: Collection[str] | None = None) -> list[tuple[
     itself shows. Words that show nothing alone (strength 1) are mapped only where their dialect
     is spoken, the others always; of overlapping words the longest counts.
     """
-    normal = NormalText(text)
-    found = words_in(normal)
+    return _standard_words(words_in(NormalText(text)), spoken)
+
+
+def _standard_words(found: Mapping[str, Sequence[Hit]], spoken: Collection[str] | None) -> list[tuple[int, int, str]]:
+    if not found:
+        return []
     if spoken is None:
         shown = guess(found)
         spoken = () if shown is None else (shown.dialect,)
@@ -225,6 +229,15 @@ def standardise(text: str, spoken: Collection[str] | None = None) -> list[tuple[
         ):
             taken.append((hit.start_char, hit.end_char, word.standard))
     return sorted(taken)
+
+
+def standard_reading(text: NormalText) -> Reading | None:
+    """Return the text as standard Mandarin would say it, with the way back; None where it says it already.
+
+    好烦啊 and 勿来噻 then match what rules and lexicons write in standard words.
+    """
+    words = _standard_words(words_in(text), None)
+    return Reading(text, words) if words else None
 
 
 def standard_text(text: str, spoken: Collection[str] | None = None) -> str:

@@ -7,13 +7,14 @@ merges: mappings by key, lists of mappings that carry an `id` by that id (an ent
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qingting.analysis.documents import Document, Place, pack_error, read_document
 from qingting.analysis.options import OptionError, build_options
+from qingting.analysis.tools import Tools
 from qingting.errors import PackError
 
 if TYPE_CHECKING:
@@ -158,8 +159,8 @@ def _without_removed(values: Mapping[str, object]) -> dict[str, object]:
     return kept
 
 
-def build_analyzers(pack: Pack, classes: Sequence[type[Analyzer]]) -> tuple[Analyzer, ...]:
-    """Return an instance of every analyzer that the pack does not turn off, with its options.
+def build_analyzers(pack: Pack, classes: Sequence[type[Analyzer]], tools: Tools | None = None) -> tuple[Analyzer, ...]:
+    """Return an instance of every analyzer that the pack does not turn off, with its options and tools.
 
     Raises PackError for an analyzer that is not installed, an unknown option, a value of the
     wrong type, or options that the analyzer refuses.
@@ -169,14 +170,16 @@ def build_analyzers(pack: Pack, classes: Sequence[type[Analyzer]]) -> tuple[Anal
         if analyzer not in known:
             fix = f"Install its package, or use one of: {', '.join(sorted(known))}."
             raise _error(pack, ("analyzers", analyzer), "no analyzer has this id", fix)
-    return tuple(_build(pack, kind) for kind in classes if kind.id not in pack.switched_off)
+    given = tools or Tools()
+    return tuple(_build(pack, kind, given) for kind in classes if kind.id not in pack.switched_off)
 
 
-def _build(pack: Pack, kind: type[Analyzer]) -> Analyzer:
+def _build(pack: Pack, kind: type[Analyzer], tools: Tools) -> Analyzer:
     place: Place = ("analyzers", kind.id)
     try:
         options = build_options(kind.Options, pack.analyzers.get(kind.id, {}), place)
-        return kind(options)
+        make: Callable[..., Analyzer] = kind
+        return make(options, **tools.for_analyzer(kind))
     except OptionError as error:
         raise _error(pack, error.place, error.problem, error.fix) from error
     except ValueError as error:

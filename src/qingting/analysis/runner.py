@@ -61,6 +61,7 @@ class Inspection:
     def __init__(self, analyzers: Sequence[Analyzer]) -> None:
         self.analyzers = tuple(analyzers)
         self.book = PhraseBook({analyzer.id: analyzer.phrases() for analyzer in self.analyzers})
+        self.as_spoken = frozenset(analyzer.id for analyzer in self.analyzers if analyzer.as_spoken)
 
     def open(self, call: CallInfo) -> CallAnalysis:
         """Begin the analysis of one call."""
@@ -105,7 +106,7 @@ class CallAnalysis:
     def __init__(self, call: CallInfo, analyzers: Sequence[Analyzer] | Inspection) -> None:
         inspection = analyzers if isinstance(analyzers, Inspection) else Inspection(analyzers)
         self._inspection = inspection
-        self._state = CallState(call, inspection.book)
+        self._state = CallState(call, inspection.book, as_spoken=inspection.as_spoken)
         self._timers = Timers()
         self._numbers: Counter[str] = Counter()
         self._findings: list[Finding] = []

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import ahocorasick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 FILLERS = frozenset("呃")
 """Characters that are nothing but hesitation; they never separate the words of a phrase."""
@@ -54,6 +55,10 @@ class NormalText:
         """Offsets in the source of the normalised range start..end (exclusive, not empty)."""
         return self.offsets[start], self.offsets[end - 1] + 1
 
+    def forth(self, start_char: int, end_char: int) -> tuple[int, int]:
+        """Offsets in the normalised text of a range of the source."""
+        return bisect_left(self.offsets, start_char), bisect_left(self.offsets, end_char)
+
     @cached_property
     def clauses(self) -> tuple[tuple[int, int], ...]:
         """Source offsets of each clause: what stands between punctuation marks."""
@@ -70,6 +75,42 @@ class NormalText:
             if start <= offset < end:
                 return start, end
         return 0, len(self.source)
+
+
+class Reading:
+    """A text read with other words in some places, and the way back to the words that stand there."""
+
+    __slots__ = ("_original", "_places", "_spans", "text")
+
+    def __init__(self, original: NormalText, words: Sequence[tuple[int, int, str]]) -> None:
+        """Take (start, end, other words) in offsets of the source, in order, none overlapping."""
+        pieces: list[str] = []
+        spans: list[tuple[int, int]] = []
+        last = 0
+        for start, end, other in (*words, (len(original.source), len(original.source), "")):
+            pieces.append(original.source[last:start])
+            spans.extend((index, index + 1) for index in range(last, start))
+            pieces.append(other)
+            spans.extend([(start, end)] * len(other))
+            last = end
+        self.text = NormalText("".join(pieces))
+        """The other reading; its offsets mean nothing in the source."""
+        self._original = original
+        self._spans = spans
+        self._places = tuple((start, end) for start, end, _ in words)
+
+    def new_hits(self, hits: Iterable[Hit]) -> list[Hit]:
+        """Take hits in the reading; return those that need its other words, as places of the original."""
+        found = []
+        for hit in hits:
+            spans = self._spans[hit.start_char : hit.end_char]
+            start, end = min(one[0] for one in spans), max(one[1] for one in spans)
+            if any(start < place[1] and place[0] < end for place in self._places):
+                normal_start, normal_end = self._original.forth(start, end)
+                found.append(
+                    replace(hit, start_char=start, end_char=end, normal_start=normal_start, normal_end=normal_end)
+                )
+        return found
 
 
 def _pieces(source: str, ends: frozenset[str]) -> tuple[tuple[int, int], ...]:
@@ -112,6 +153,10 @@ def not_inside(hits: Iterable[Hit], others: Iterable[Hit]) -> tuple[Hit, ...]:
     return tuple(hit for hit in hits if not any(hit.inside(other) for other in longer))
 
 
+Hits = dict[tuple[str, str], tuple[Hit, ...]]
+"""Places of phrases in a text by (analyzer id, label), in order."""
+
+
 class PhraseBook:
     """All phrases of all analyzers, found in one pass over an utterance.
 
@@ -135,7 +180,7 @@ class PhraseBook:
         if entries:
             self._automaton.make_automaton()
 
-    def find(self, text: NormalText) -> dict[tuple[str, str], tuple[Hit, ...]]:
+    def find(self, text: NormalText) -> Hits:
         """Hits by (analyzer id, label), in order; one inside a longer one of the same label is left out."""
         if self._empty or not text.text:
             return {}
@@ -148,6 +193,15 @@ class PhraseBook:
             for owner, label, phrase in keys:
                 hit = Hit(start_char=start_char, end_char=end_char, phrase=phrase, normal_start=start, normal_end=end)
                 found.setdefault((owner, label), []).append(hit)
+        return {key: _longest(hits) for key, hits in found.items()}
+
+    def find_read(self, text: NormalText, reading: Reading, *, as_spoken: Collection[str]) -> Hits:
+        """Hits of the text and of another reading of it; owners in `as_spoken` get those of the text alone."""
+        found = {key: list(hits) for key, hits in self.find(text).items()}
+        for key, hits in self.find(reading.text).items():
+            new = [] if key[0] in as_spoken else reading.new_hits(hits)
+            if new:
+                found.setdefault(key, []).extend(new)
         return {key: _longest(hits) for key, hits in found.items()}
 
 

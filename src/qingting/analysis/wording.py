@@ -16,6 +16,15 @@ def seconds(length_ms: int) -> str:
     return f"{length_ms / 1000:.1f}".removesuffix(".0") + "秒"
 
 
+def duration(length_ms: int) -> str:
+    """Write a length of time that may be hours: 45秒, 3分钟, 26小时."""
+    if length_ms < 120_000:
+        return seconds(length_ms)
+    if length_ms < 2 * 3_600_000:
+        return f"{round(length_ms / 60_000)}分钟"
+    return f"{round(length_ms / 3_600_000)}小时"
+
+
 def quoted(words: str, limit: int = 30) -> str:
     """Words in Chinese quotation marks, shortened in the middle to about `limit` characters."""
     words = words.strip().strip("，,。！!；;、")

@@ -70,6 +70,7 @@ def inspect(paths: tuple[str, ...], **options: Any) -> None:
     from rich.console import Console
 
     from qingting.bootstrap import open_inspector
+    from qingting.chat import is_chat
     from qingting.cli.output import ReportWriter
     from qingting.cli.progress import Progress
     from qingting.cli.recordings import collect, read_call_list
@@ -88,7 +89,10 @@ def inspect(paths: tuple[str, ...], **options: Any) -> None:
     console = Console()
     writer = ReportWriter(formats, options["out"], single=len(jobs) == 1, console=console)
     with open_inspector(
-        settings, raw=_raw_format(options["raw"]), noise_reduction=options["noise_reduction"]
+        settings,
+        raw=_raw_format(options["raw"]),
+        noise_reduction=options["noise_reduction"],
+        text_only=all(is_chat(job.path) for job in jobs),
     ) as inspector:
         outcomes = inspector.inspect_many(jobs, workers=settings.workers)
         with Progress(len(jobs), enabled=not options["quiet"], output=console) as progress:

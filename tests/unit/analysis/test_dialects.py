@@ -12,13 +12,15 @@ from qingting.analysis.dialects import (
     Dialect,
     dialects,
     guess,
+    standard_reading,
     standard_text,
     standardise,
     word_of,
     words_in,
 )
 from qingting.analysis.intents import intents
-from qingting.analysis.text import NormalText, normalise
+from qingting.analysis.lexicon import lexicon
+from qingting.analysis.text import NormalText, PhraseBook, normalise
 from qingting.errors import PackError
 from qingting.testing.samples import sample_calls
 
@@ -187,3 +189,17 @@ def test_broken_files_name_line_and_field(tmp_path: Path, text: str, place: str)
 def test_words_can_be_looked_up() -> None:
     word = word_of("cantonese")["唔该"]
     assert (word.reading, word.standard, word.strength) == ("m4 goi1", "谢谢", 3)
+
+
+def test_lexicons_in_standard_words_find_dialect_speech() -> None:
+    speech = NormalText("唔满意，我要投诉你哋。")
+    other = standard_reading(speech)
+    assert other is not None
+    book = PhraseBook({"a": {"negative": lexicon("customer_negative")}})
+    plain = {hit.phrase for hit in book.find(speech).get(("a", "negative"), ())}
+    read = {hit.phrase for hit in book.find_read(speech, other, as_spoken=()).get(("a", "negative"), ())}
+    assert "不满意" in read - plain
+
+
+def test_standard_speech_has_no_other_reading() -> None:
+    assert standard_reading(NormalText("你好，我要退款。")) is None

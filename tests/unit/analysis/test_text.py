@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qingting.analysis.text import NormalText, PhraseBook, normalise, not_inside
+from qingting.analysis.text import NormalText, PhraseBook, Reading, normalise, not_inside
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,41 @@ def test_clauses_and_sentences_are_source_ranges() -> None:
     assert [text.source[a:b] for a, b in text.clauses] == ["您好", "请问", "我要退款"]
     assert [text.source[a:b] for a, b in text.sentences] == ["您好，请问", "我要退款"]
     assert text.clause_at(3) == (3, 5)
+
+
+@pytest.fixture
+def reading() -> tuple[NormalText, Reading]:
+    """我嘅快递，唔满意 read as 我的快递，不满意."""
+    text = NormalText("我嘅快递， 唔满意。")
+    return text, Reading(text, [(1, 2, "的"), (6, 7, "不")])
+
+
+def test_another_reading_finds_its_phrases_at_the_spoken_words(reading) -> None:
+    text, other = reading
+    book = PhraseBook({"a": {"bad": ["不满意"], "good": ["满意"], "thing": ["快递"]}})
+    found = book.find_read(text, other, as_spoken=())
+    (bad,) = found["a", "bad"]
+    assert (text.source[bad.start_char : bad.end_char], bad.phrase) == ("唔满意", "不满意")
+    assert text.text[bad.normal_start : bad.normal_end] == "唔满意"
+    (good,) = found["a", "good"]
+    assert good.inside(bad)
+    assert len(found["a", "thing"]) == 1, "what both readings hold is found once"
+
+
+def test_owners_may_keep_to_the_spoken_words(reading) -> None:
+    text, other = reading
+    book = PhraseBook({"a": {"bad": ["不满意"]}, "b": {"bad": ["不满意"]}})
+    assert set(book.find_read(text, other, as_spoken={"a"})) == {("b", "bad")}
+
+
+@given(st.text(alphabet="我嘅快递a，。 ", max_size=12), st.data())
+def test_places_of_a_reading_lie_in_the_source(source: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(source)))
+    end = data.draw(st.integers(start, len(source)))
+    text = NormalText(source)
+    other = Reading(text, [(start, end, "不要")] if start < end else [])
+    book = PhraseBook({"a": {"x": ["不要", "要", "不", "递不", "要我"]}})
+    for hit in book.find_read(text, other, as_spoken=()).get(("a", "x"), ()):
+        assert 0 <= hit.start_char < hit.end_char <= len(source)
+        assert hit.start_char < end
+        assert start < hit.end_char

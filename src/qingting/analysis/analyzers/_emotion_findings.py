@@ -12,7 +12,8 @@ from qingting.analysis.findings import (
     utterance_evidence,
     words_evidence,
 )
-from qingting.analysis.wording import at, quoted, seconds
+from qingting.analysis.pace import ENDLESS_MS
+from qingting.analysis.wording import at, duration, quoted, seconds
 from qingting.model.call import Role
 from qingting.model.finding import Confidence, Evidence, Finding, Level, Polarity
 
@@ -124,7 +125,8 @@ class EmotionWriter:
             time_evidence(start_ms, now_ms, operator="response_time", role=Role.AGENT, note="没有可行的答复")
         )
         instead = f"其间坐席只说了{quoted(said.utterance.text)}。" if said is not None else "其间坐席没有回应。"
-        until = f"{seconds(within_ms)}内" if now_ms - start_ms >= within_ms else "到通话结束"
+        soon = f"{duration(within_ms)}内" if within_ms < ENDLESS_MS else "当次会话内"
+        until = soon if now_ms - start_ms >= within_ms else "到通话结束"
         involved = [facts.utterance, *(one.utterance for one in refusal.replies[-3:])]
         return self._finding(
             "unanswered_refusal",
@@ -135,7 +137,7 @@ class EmotionWriter:
             confidence=_confidence([refusal.mood], involved),
             explanation=f"客户在{at(facts.utterance.start_ms)}以{words}强烈否定，{until}没有得到可行的答复。{instead}",
             advice=(
-                f"客户在{at(facts.utterance.start_ms)}说{words}后，请在{seconds(within_ms)}内给出可选的办法："
+                f"客户在{at(facts.utterance.start_ms)}说{words}后，请在{soon}给出可选的办法："
                 "换一种方案、申请特殊处理，或请主管接听，并说明时限。"
             ),
             facts={"waited_ms": now_ms - start_ms, "threshold_ms": within_ms, "phrase": hit.phrase},

@@ -14,7 +14,7 @@ from qingting.analysis.analyzer import Watch
 from qingting.analysis.confidence import confidence_of
 from qingting.analysis.dialogue import Act, agent_act, is_presence, is_sound, wish_of
 from qingting.analysis.findings import sentence_evidence, time_evidence, utterance_evidence
-from qingting.analysis.wording import at, quoted, seconds
+from qingting.analysis.wording import at, duration, quoted
 from qingting.model.call import Medium, Role
 from qingting.model.finding import Evidence, Finding, Level, Polarity
 
@@ -92,14 +92,14 @@ class TextResponseWatch(Watch):
     def _late(self, wish: _Wish, answer: UtteranceFacts, act: Act) -> Finding:
         delay_ms = answer.utterance.start_ms - wish.since_ms
         kind = "才请客户稍候" if act is Act.HOLD else "才回复"
-        told = f"坐席{length(delay_ms)}后（{at(answer.utterance.start_ms)}）{kind}"
-        advice = f"坐席{length(delay_ms)}后{kind}，建议先回一句“已收到，正在为您核实”，再查询处理。"
+        told = f"坐席{duration(delay_ms)}后（{at(answer.utterance.start_ms)}）{kind}"
+        advice = f"坐席{duration(delay_ms)}后{kind}，建议先回一句“已收到，正在为您核实”，再查询处理。"
         reply = utterance_evidence(answer, operator="answer", note="坐席的回复")
         return self._unanswered(wish, delay_ms, told, advice, (reply,), (answer,))
 
     def _never_answered(self, wish: _Wish, end_ms: int) -> Finding:
         delay_ms = end_ms - wish.since_ms
-        told = f"直到会话结束（{length(delay_ms)}后）坐席都没有回复"
+        told = f"直到会话结束（{duration(delay_ms)}后）坐席都没有回复"
         return self._unanswered(wish, delay_ms, told, "直到会话结束都没有回复，建议主动联系客户答复。", (), ())
 
     def _unanswered(
@@ -121,14 +121,14 @@ class TextResponseWatch(Watch):
             "响应客户要求过慢",
             (asked, gap, *more),
             (wish.facts, *by),
-            f"{said}，{told}（标准为{length(self._late_ms)}以内）。",
+            f"{said}，{told}（标准为{duration(self._late_ms)}以内）。",
             f"{said}，{advice}",
             {"delay_ms": delay_ms, "threshold_ms": self._late_ms, "phrase": wish.hit.phrase},
         )
 
     def _long_hold(self, hold: UtteranceFacts, back: UtteranceFacts) -> Finding:
         start_ms, end_ms = hold.utterance.start_ms, back.utterance.start_ms
-        waited = length(end_ms - start_ms)
+        waited = duration(end_ms - start_ms)
         asked = utterance_evidence(hold, operator="hold", note="坐席请客户稍候")
         gap = time_evidence(start_ms, end_ms, operator="response_time", role=Role.AGENT, note="客户等待")
         return self._finding(
@@ -137,8 +137,8 @@ class TextResponseWatch(Watch):
             (gap, asked),
             (hold, back),
             f"坐席在{at(start_ms)}请客户稍候，{waited}后（{at(end_ms)}）才再次回复"
-            f"（标准为{length(self._hold_ms)}以内），其间没有告知进展。",
-            f"从{at(start_ms)}起客户等待了{waited}，建议每{length(self._hold_ms)}内告知一次进展，"
+            f"（标准为{duration(self._hold_ms)}以内），其间没有告知进展。",
+            f"从{at(start_ms)}起客户等待了{waited}，建议每{duration(self._hold_ms)}内告知一次进展，"
             "预计时间较长时约定答复时间。",
             {"hold_ms": end_ms - start_ms, "threshold_ms": self._hold_ms},
         )
@@ -167,12 +167,3 @@ class TextResponseWatch(Watch):
             advice=advice,
             facts=facts,
         )
-
-
-def length(length_ms: int) -> str:
-    """Write a length of time that may be hours: 45秒, 3分钟, 26小时."""
-    if length_ms < 120_000:
-        return seconds(length_ms)
-    if length_ms < 2 * 3_600_000:
-        return f"{round(length_ms / 60_000)}分钟"
-    return f"{round(length_ms / 3_600_000)}小时"

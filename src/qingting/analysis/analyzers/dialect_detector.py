@@ -61,6 +61,7 @@ class DialectDetector(Analyzer):
         "双方说的语言与方言（粤语、四川话、吴语、闽南话等）、通话中的切换，按词语和引擎标签判断。"
     )
     version: ClassVar[str] = "1"
+    as_spoken: ClassVar[bool] = True
     needs_roles: ClassVar[bool] = False
     Options: ClassVar[type] = DialectOptions
     options: DialectOptions

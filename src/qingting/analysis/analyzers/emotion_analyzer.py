@@ -11,7 +11,7 @@ When each point is decided, so that a live call and the finished recording agree
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from qingting.analysis.analyzer import Analyzer, SpeechStart, Watch
@@ -26,7 +26,8 @@ from qingting.analysis.analyzers._emotion_words import emotion_phrases, read_age
 from qingting.analysis.analyzers._solutions import offer_of, solution_phrases
 from qingting.analysis.dialogue import dialogue_phrases
 from qingting.analysis.lexicon import groups
-from qingting.model.call import CallInfo, Role
+from qingting.analysis.pace import ENDLESS_MS, paced
+from qingting.model.call import CallInfo, Medium, Role
 from qingting.model.finding import Finding
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EmotionOptions:
-    """From when on a change, a silence or a repetition counts."""
+    """From when on a change, a silence or a repetition counts in a call; chats and e-mails have their own pace."""
 
     escalation_rise: float = 0.25
     """Rise of the negative intensity (0 to 1) that makes an escalation."""
@@ -75,7 +76,15 @@ class EmotionAnalyzer(Analyzer):
 
     def watch(self, call: CallInfo, so_far: CallSoFar) -> Watch:
         """Open the watch for one call."""
-        return _EmotionWatch(self.options, EmotionWriter(self.version), so_far)
+        own = self.options
+        options = replace(
+            own,
+            silence_ms=own.silence_ms if call.medium is Medium.VOICE else ENDLESS_MS,
+            answer_within_ms=paced(own.answer_within_ms, call),
+            repeat_window_ms=paced(own.repeat_window_ms, call),
+            agent_again_ms=paced(own.agent_again_ms, call),
+        )
+        return _EmotionWatch(options, EmotionWriter(self.version), so_far)
 
 
 class _EmotionWatch(Watch):

@@ -28,6 +28,7 @@ from qingting.analysis.analyzers._resolution_words import (
 )
 from qingting.analysis.analyzers._solutions import OfferKind, offer_of
 from qingting.analysis.dialogue import Act, agent_act, is_presence
+from qingting.analysis.pace import paced
 from qingting.analysis.usage import meant
 from qingting.model.call import CallInfo, Role
 from qingting.model.finding import Finding
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolutionOptions:
-    """How close the steps must follow each other."""
+    """How close the steps must follow each other in a call; chats and e-mails have their own pace."""
 
     confirm_within_ms: int = 120_000
     """Longest time from the solution to the question whether it is right."""
@@ -56,6 +57,7 @@ class Resolution(Analyzer):
     name: ClassVar[str] = "首次解决"
     description: ClassVar[str] = "客户的问题是否当次解决：问题、具体方案、确认、客户接受，以及事后的否定和重复来电。"
     version: ClassVar[str] = "1"
+    uses: ClassVar[tuple[str, ...]] = ("history",)
     Options: ClassVar[type] = ResolutionOptions
     options: ResolutionOptions
 
@@ -77,12 +79,13 @@ class _ResolutionWatch(Watch):
     """Follows the problems of one call; the latest is the one being talked about."""
 
     def __init__(self, analyzer: Resolution, call: CallInfo) -> None:
-        self._options = analyzer.options
+        self._confirm_within_ms = paced(analyzer.options.confirm_within_ms, call)
+        self._accept_within_ms = paced(analyzer.options.accept_within_ms, call)
+        self._repeat_within_days = analyzer.options.repeat_within_days
         self._history = analyzer.history
         self._call = call
-        days = self._options.repeat_within_days
         asks = self._history is not None and bool(call.customer_reference)
-        self._write = ResolutionWriter(analyzer.version, days, has_history=asks)
+        self._write = ResolutionWriter(analyzer.version, self._repeat_within_days, has_history=asks)
         self._problems: list[Problem] = []
         self._said_again: tuple[Problem, Step] | None = None
 
@@ -104,9 +107,7 @@ class _ResolutionWatch(Watch):
         known = False
         if self._history is not None and self._call.customer_reference:
             for problem in {one.reason: one for one in reversed(self._problems) if one.reason}.values():
-                past = self._history.find(
-                    self._call.customer_reference, problem.reason, self._options.repeat_within_days
-                )
+                past = self._history.find(self._call, problem.reason, self._repeat_within_days)
                 if past:
                     known = True
                     yield self._write.repeat_contact(problem, past)
@@ -125,7 +126,7 @@ class _ResolutionWatch(Watch):
             problem.hear_offer(offer)
         if confirmation is not None and problem.answer is not None:
             since_ms = facts.utterance.start_ms - problem.answer.facts.utterance.end_ms
-            if since_ms <= self._options.confirm_within_ms:
+            if since_ms <= self._confirm_within_ms:
                 problem.confirmation = confirmation
         problem.further_help_asked = problem.further_help_asked or bool(facts.hits("further_help"))
 
@@ -168,7 +169,7 @@ class _ResolutionWatch(Watch):
             return
         question = problem.confirmation
         asked = question is not None and (
-            0 <= facts.utterance.start_ms - question.end_ms + 300 <= self._options.accept_within_ms + 300
+            0 <= facts.utterance.start_ms - question.end_ms + 300 <= self._accept_within_ms + 300
         )
         if problem.objection is not None or problem.further_help_asked:
             return

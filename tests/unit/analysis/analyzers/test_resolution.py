@@ -172,8 +172,8 @@ class History:
         self.past = past
         self.asked: list[tuple[str, str, int]] = []
 
-    def find(self, customer_reference: str, reason: str, within_days: int) -> Sequence[PastContact]:
-        self.asked.append((customer_reference, reason, within_days))
+    def find(self, call: CallInfo, reason: str, within_days: int) -> Sequence[PastContact]:
+        self.asked.append((call.customer_reference, reason, within_days))
         return self.past
 
 

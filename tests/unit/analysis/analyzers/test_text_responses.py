@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from qingting.analysis.analyzers._text_responses import length
 from qingting.analysis.analyzers.keywords import Keywords
 from qingting.analysis.analyzers.responsiveness import Responsiveness
 from qingting.analysis.runner import Inspection
+from qingting.analysis.wording import duration
 from qingting.model.call import CallInfo, Medium
 from qingting.model.finding import Finding
 from qingting.model.transcript import Transcript
@@ -94,4 +94,4 @@ def test_live_is_afterwards() -> None:
     ("length_ms", "words"), [(45_000, "45秒"), (119_000, "119秒"), (180_000, "3分钟"), (26 * 3_600_000, "26小时")]
 )
 def test_lengths(length_ms: int, words: str) -> None:
-    assert length(length_ms) == words
+    assert duration(length_ms) == words
