@@ -4,35 +4,47 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qingting.analysis.contact_history import KnownContacts, contacts_of
 from qingting.analysis.discovery import discover
+from qingting.analysis.likeness import MeaningLikeness
+from qingting.analysis.meaning import MeaningMode, MeaningOptions, open_vectors
 from qingting.analysis.packs import build_analyzers, load_pack, pack_names
+from qingting.analysis.rules.in_pack import CUSTOM_RULES, pack_with_rule_file
+from qingting.analysis.rules.loading import load_rule_file
 from qingting.analysis.runner import Inspection as Analysis
 from qingting.analysis.tools import Tools
 from qingting.audio.options import AudioLimits, AudioOptions, NoiseReduction, RawFormat
 from qingting.audio.worker import WorkerPool
+from qingting.backtest.versions import Version
 from qingting.errors import ReportError, SettingsError
 from qingting.inspector import Inspector, Plan
 from qingting.report.card import builtin_cards, load_card
+from qingting.report.case_file import read_cases
 from qingting.report.formats.json import load as read_report
+from qingting.report.similar_cases import ListedCases
 from qingting.speech import catalog
 from qingting.speech.recognizer import Recognizer
 from qingting.speech.wrappers import CheckedEngine, LimitedEngine, RetryingEngine
 
 if TYPE_CHECKING:
+    from qingting.analysis.analyzer import Analyzer
     from qingting.analysis.contact_history import ContactHistory
+    from qingting.analysis.packs import Pack
+    from qingting.backtest.versions import VersionName
     from qingting.model.audio import PreparedAudio
     from qingting.report.card import Card
+    from qingting.report.similar_cases import CaseLibrary
     from qingting.settings import Settings
     from qingting.speech.engine import SpeechEngine
 
 log = logging.getLogger(__name__)
 
+_Build = Callable[["Pack"], "tuple[Analyzer, ...]"]
 PREPARE = "qingting.audio.front_end:prepare"
 """Runs in worker processes: recordings from outside may crash a decoder."""
 
@@ -109,14 +121,17 @@ def plans(settings: Settings) -> Callable[[str], Plan]:
     DiscoveryError for a broken analyzer.
     """
     classes = discover()
-    folder = settings.pack_folder
-    tools = Tools(history=contact_history(settings))
+    tools, library = Tools(history=contact_history(settings)), case_library(settings)
 
     @functools.cache
     def plan_for(line_of_business: str) -> Plan:
-        pack = load_pack(line_of_business, folder=folder) if folder else load_pack(line_of_business)
-        analyzers = build_analyzers(pack, classes, tools)
-        return Plan(pack=pack.label, analysis=Analysis(analyzers), card=_card(settings, line_of_business))
+        pack = _pack(settings, line_of_business)
+        return Plan(
+            pack=pack.label,
+            analysis=Analysis(build_analyzers(pack, classes, tools)),
+            card=_card(settings, line_of_business),
+            case_library=library,
+        )
 
     return plan_for
 
@@ -140,6 +155,60 @@ def contact_history(settings: Settings) -> ContactHistory | None:
     if left_out:
         log.warning("%d files of the history folder are no readable reports", left_out)
     return KnownContacts(contacts)
+
+
+def case_library(settings: Settings) -> CaseLibrary | None:
+    """The reviewed findings that the settings name, compared by meaning where vectors are installed; None without.
+
+    Raises InputError naming file and line of a broken case.
+    """
+    if settings.case_library is None:
+        return None
+    vectors = open_vectors(MeaningOptions(mode=MeaningMode.AUTO))
+    likeness = None if vectors is None else MeaningLikeness(vectors)
+    return ListedCases(read_cases(settings.case_library), likeness=likeness)
+
+
+def open_versions(settings: Settings, old: VersionName, new: VersionName) -> tuple[Version, Version]:
+    """Make the two versions of a backtest ready to judge calls: two packs, or two rule files.
+
+    Raises PackError for a broken pack, rule file or card.
+    """
+    build = functools.partial(build_analyzers, classes=discover(), tools=Tools(history=contact_history(settings)))
+    if old.is_pack:
+        return _pack_version(settings, old, build), _pack_version(settings, new, build)
+    ids = {load_rule_file(one.name).id for one in (old, new)}
+    return _rule_file_version(settings, old, ids, build), _rule_file_version(settings, new, ids, build)
+
+
+def _pack_version(settings: Settings, named: VersionName, build: _Build) -> Version:
+    is_path = named.name.endswith((".yaml", ".yml"))
+    pack = load_pack(Path(named.name)) if is_path else _pack(settings, named.name)
+    card = _card(settings, pack.id) if named.card is None else load_card(named.card)
+    plan = Plan(pack=pack.label, analysis=Analysis(build(pack)), card=card)
+    return Version(label=pack.label, plan_for=lambda _: plan, line=pack.id)
+
+
+def _rule_file_version(settings: Settings, named: VersionName, ids: Collection[str], build: _Build) -> Version:
+    """`ids` are those of both files: each stands in the place of either."""
+    file = load_rule_file(named.name)
+    card = None if named.card is None else load_card(named.card)
+
+    @functools.cache
+    def plan_for(line_of_business: str) -> Plan:
+        pack = pack_with_rule_file(_pack(settings, line_of_business), named.name, instead_of=ids)
+        return Plan(
+            pack=pack.label,
+            analysis=Analysis(build(pack)),
+            card=card or _card(settings, line_of_business),
+        )
+
+    rules = frozenset(f"{CUSTOM_RULES}.{rule.id}" for rule in file.rules)
+    return Version(label=f"{file.id}@{file.version}", plan_for=plan_for, rules=rules)
+
+
+def _pack(settings: Settings, name: str) -> Pack:
+    return load_pack(name, folder=settings.pack_folder) if settings.pack_folder else load_pack(name)
 
 
 def lines_of_business(settings: Settings) -> tuple[str, ...]:

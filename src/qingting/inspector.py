@@ -29,6 +29,7 @@ from qingting.model.report import Gap, Report
 from qingting.model.transcript import EngineIdentity, Transcript, Utterance
 from qingting.report.assemble import assemble
 from qingting.report.card import Card
+from qingting.report.similar_cases import CaseLibrary
 from qingting.speech.recognizer import Recognizer
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class Plan:
     card: Card
     hot_words: tuple[str, ...] = ()
     """Words the engine should expect."""
+    case_library: CaseLibrary | None = None
+    """Reviewed findings of other calls, shown beside serious findings; None shows none."""
 
     @property
     def analyzers(self) -> tuple[Analyzer, ...]:
@@ -253,6 +256,24 @@ def judge(
         analyzer_versions={analyzer.id: analyzer.version for analyzer in plan.analyzers},
         analyzer_names={analyzer.id: analyzer.name for analyzer in plan.analyzers},
         created_at=(now or datetime.now(UTC)).isoformat(timespec="seconds"),
+        case_library=plan.case_library,
+    )
+
+
+def replay(report: Report, plan: Plan) -> Report:
+    """Analyse and score a stored report's words again, under the plan that made it or another one.
+
+    A stored report carries everything that the analysis sees (words with times and flags, acoustic
+    facts, roles, call data, desktop events), so that the same plan gives the same findings and score.
+    What only the stages before the analysis knew (notes on the sound, messages left out) is kept.
+    """
+    return judge(
+        call=report.call,
+        recording=report.recording,
+        roles=report.roles,
+        transcript=report.transcript,
+        plan=plan,
+        gaps=tuple(gap for gap in report.gaps if gap.what == "audio.note" or gap.what.startswith("chat.")),
     )
 
 
@@ -263,14 +284,8 @@ def judge_again(report: Report, plan_for: Callable[[str], Plan], *, agent: str =
     """
     roles = assign_agent(report.roles, agent) if agent else swap(report.roles)
     utterances = apply_roles(report.transcript.utterances, roles)
-    return judge(
-        call=report.call,
-        recording=report.recording,
-        roles=roles,
-        transcript=replace(report.transcript, utterances=utterances),
-        plan=plan_for(report.call.line_of_business),
-        gaps=tuple(gap for gap in report.gaps if gap.what == "audio.note" or gap.what.startswith("chat.")),
-    )
+    corrected = replace(report, roles=roles, transcript=replace(report.transcript, utterances=utterances))
+    return replay(corrected, plan_for(report.call.line_of_business))
 
 
 def certain_roles(transcript: Transcript) -> RoleDecision:

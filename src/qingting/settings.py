@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     """Folder with own scorecards; one of the same id replaces the built-in card."""
     history_folder: Path | None = None
     """Folder with the JSON reports of earlier calls: repeat contacts of the same customer are looked up in it."""
+    case_library: Path | None = None
+    """File of reviewed findings (JSON lines): reports show the nearest ones beside serious findings."""
     role_threshold: Annotated[float, Field(ge=0.5, le=1.0)] = 0.75
     """Below this confidence a role decision counts as unsure."""
     audio: AudioSettings = AudioSettings()

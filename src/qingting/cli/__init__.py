@@ -13,8 +13,8 @@ from qingting.errors import QingtingError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "inspect": ("qingting.cli.inspect:inspect", "Inspect recordings: files, folders, globs."),
-    "report": ("qingting.cli.report:report", "Verify, render or re-analyse stored reports."),
-    "rules": ("qingting.cli.rules:rules", "Check, test and explain rule files."),
+    "report": ("qingting.cli.report:report", "Verify, render, review or re-analyse stored reports."),
+    "rules": ("qingting.cli.rules:rules", "Check, test, explain and backtest rule files."),
     "analyzers": ("qingting.cli.catalogues:analyzers", "List the inspection dimensions."),
     "engines": ("qingting.cli.catalogues:engines", "List the speech engines."),
     "doctor": ("qingting.cli.doctor:doctor", "Check this installation and say how to mend it."),

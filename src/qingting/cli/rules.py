@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from qingting.errors import InputError, PackError, ReportError
+from qingting.cli.backtest import backtest
+from qingting.errors import InputError, PackError
 
 if TYPE_CHECKING:
     from qingting.analysis.rules.model import Rule
@@ -21,6 +22,9 @@ _FILES = click.argument("files", nargs=-1, required=True)
 @click.group()
 def rules() -> None:
     """Check, test and explain rule files. FILE is a path, or the name of a bundled file (general)."""
+
+
+rules.add_command(backtest)
 
 
 @rules.command()
@@ -101,12 +105,9 @@ def _rule(known: tuple[Rule, ...], rule_id: str) -> Rule:
 
 
 def _from_report(path: Path) -> tuple[CallInfo, Transcript]:
-    from qingting.report.formats.json import load
+    from qingting.report.formats.json import load_file
 
-    try:
-        report = load(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise ReportError("the report is not UTF-8 text") from None
+    report = load_file(path)
     return report.call, report.transcript
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from qingting.model.audio import RecordingFormat, RoleDecision
 from qingting.model.call import CallInfo, Role
@@ -119,6 +120,46 @@ class Advice:
     """Where to listen."""
 
 
+class Likeness(StrEnum):
+    """How the similarity of a past case was measured."""
+
+    MEANING = "meaning"
+    """Nearness of sentence vectors: 0 is that of unrelated sentences, 1 the same sentence."""
+    CHARACTERS = "characters"
+    """Share of common pairs of characters."""
+    RULE = "rule"
+    """Not measured, there are no words to compare: the newest cases of the same rule."""
+
+    @property
+    def chinese(self) -> str:
+        """The words a report reader sees."""
+        return {"meaning": "语义相似度", "characters": "字面相似度", "rule": "同一规则"}[self.value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarCase:
+    """A reviewed finding of another call that is like a serious finding of this one."""
+
+    finding: str
+    """Id of the finding in this report."""
+    call_id: str
+    """The other call."""
+    rule_id: str
+    """The rule that found it there."""
+    verdict: str
+    """Chinese: what the reviewer decided (成立, 不成立)."""
+    quote: str
+    """What was said there; empty for findings without words."""
+    handling: str
+    """How it was handled, in the reviewer's words."""
+    date: str
+    """Day or time of the review, ISO 8601; empty when unknown."""
+    similarity: float | None
+    """0 to 1; None where there are no words to compare."""
+    likeness: Likeness
+    """How the similarity was measured."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
     """What made the report: enough to make it again and to check it."""
@@ -156,3 +197,5 @@ class Report:
     advice: tuple[Advice, ...]
     provenance: Provenance
     schema_version: str = SCHEMA_VERSION
+    similar_cases: tuple[SimilarCase, ...] = ()
+    """Reviewed findings of other calls, nearest first per finding; empty without a case library."""

@@ -13,6 +13,7 @@ from qingting.report.advice import build_advice
 from qingting.report.doubt import ROLES_UNSURE
 from qingting.report.evidence import seal
 from qingting.report.scorecard import score
+from qingting.report.similar_cases import similar_cases
 from qingting.report.statistics import call_statistics
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from qingting.model.finding import AnalyzerFailure, Finding
     from qingting.model.transcript import Transcript, Utterance
     from qingting.report.card import Card
+    from qingting.report.similar_cases import CaseLibrary
 
 
 def assemble(
@@ -38,13 +40,15 @@ def assemble(
     analyzer_versions: Mapping[str, str],
     created_at: str,
     analyzer_names: Mapping[str, str] | None = None,
+    case_library: CaseLibrary | None = None,
 ) -> Report:
     """Score the findings, complete the gaps, write advice and statistics, and seal the report.
 
     `gaps` are those only the caller knows (`analyzer:<id>` for a dimension that was skipped);
     what follows from the other arguments is added here. `pack` is `<id>@<version>`;
     `analyzer_versions` holds every analyzer that ran, failed ones included; `created_at` is
-    ISO 8601, UTC. Raises ReportError when a text cannot be written as UTF-8.
+    ISO 8601, UTC; `case_library` gives past cases like the serious findings. Raises ReportError
+    when a text cannot be written as UTF-8.
     """
     every_gap = complete_gaps(gaps, recording=recording, roles=roles, transcript=transcript, failures=failures)
     verdict, settled = score(
@@ -76,6 +80,7 @@ def assemble(
             analyzers=dict(analyzer_versions),
             analyzer_names=dict(analyzer_names or {}),
         ),
+        similar_cases=similar_cases(settled, call, case_library),
     )
     return seal(report)
 

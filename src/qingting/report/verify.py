@@ -62,6 +62,7 @@ def verify(report: Report, audio_sha256: str | None = None) -> list[Problem]:
         _lines,
         _advice,
         _gaps,
+        _similar_cases,
     )
     problems = [problem for check in checks for problem in check(report)]
     recorded = report.recording.sha256 if report.recording else None
@@ -231,3 +232,12 @@ def _gaps(report: Report) -> Iterator[Problem]:
         yield Problem(check="gap", where="recording.truncated", message="录音不完整未列入未分析内容")
     if len(set(report.gaps)) != len(report.gaps):
         yield Problem(check="gap", where="gaps", message="未分析内容重复")
+
+
+def _similar_cases(report: Report) -> Iterator[Problem]:
+    known = {finding.id for finding in report.findings}
+    for index, case in enumerate(report.similar_cases):
+        if case.finding not in known:
+            yield Problem(check="similar", where=f"similar_cases[{index}].finding", message="相似案例指向不存在的发现")
+        if case.call_id == report.call.call_id:
+            yield Problem(check="similar", where=f"similar_cases[{index}].call_id", message="相似案例就是本通话")

@@ -16,7 +16,7 @@ from qingting.report.statistics import silences
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qingting.model.report import PartyStatistics, Report, ScoreLine
+    from qingting.model.report import PartyStatistics, Report, ScoreLine, SimilarCase
     from qingting.model.transcript import Utterance
 
 _SILENCE_MS = 5000
@@ -81,6 +81,8 @@ class Card:
     kind_name: str
     dimension: str
     standing: str
+    similar: tuple[SimilarCase, ...] = ()
+    """Past cases like it, nearest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +120,8 @@ def view_of(report: Report) -> View:
     """Prepare all values of the page."""
     anchors = anchors_of(report)
     names = report.provenance.analyzer_names
-    cards = tuple(_card(finding, anchors, names) for finding in weighty(report.findings))
+    past = report.similar_cases
+    cards = tuple(_card(finding, anchors, names, past) for finding in weighty(report.findings))
     dimensions = dict.fromkeys((card.finding.dimension, card.dimension) for card in cards)
     return View(
         title=f"通话质检报告 {clean(report.call.call_id)}",
@@ -217,7 +220,7 @@ def _tone(report: Report) -> str:
     return next((tone for least, tone in bands if share >= least), "serious")
 
 
-def _card(finding: Finding, anchors: dict[str, str], names: dict[str, str]) -> Card:
+def _card(finding: Finding, anchors: dict[str, str], names: dict[str, str], past: Sequence[SimilarCase]) -> Card:
     kind = kind_of(finding)
     return Card(
         anchor=anchors[finding.id],
@@ -226,6 +229,7 @@ def _card(finding: Finding, anchors: dict[str, str], names: dict[str, str]) -> C
         kind_name=finding.level.chinese if kind == "review" else _KIND_NAMES[kind],
         dimension=wording.dimension(finding.dimension, names),
         standing=_STANDING_NAMES[finding.standing],
+        similar=tuple(case for case in past if case.finding == finding.id),
     )
 
 

@@ -15,6 +15,8 @@ from qingting.model import report as report_module
 from qingting.model.report import SCHEMA_VERSION, Report
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pydantic import TypeAdapter
 
 SCHEMA_ID = f"urn:qingting:report:{SCHEMA_VERSION}"
@@ -56,6 +58,18 @@ def load(data: str | bytes) -> Report:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         raise ReportError(f"The report's field {_path(first['loc'])} is not valid: {first['type']}.") from None
     return report
+
+
+def load_file(path: Path) -> Report:
+    """Read a stored report from a file; raises ReportError like load, or when the file cannot be read."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ReportError(f"The report cannot be read: {type(error).__name__}.", remedy="Check the file.") from None
+    try:
+        return load(data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise ReportError("The report is not UTF-8 text.") from None
 
 
 def schema() -> dict[str, Any]:

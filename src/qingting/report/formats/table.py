@@ -44,12 +44,12 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 def calls_csv(reports: Iterable[Report]) -> bytes:
     """Write one row per call, with a header row."""
-    return _csv(CALL_COLUMNS, (call_row(report) for report in reports))
+    return csv_bytes(CALL_COLUMNS, (call_row(report) for report in reports))
 
 
 def findings_csv(reports: Iterable[Report]) -> bytes:
     """Write one row per finding of every call, with a header row."""
-    return _csv(FINDING_COLUMNS, (row for report in reports for row in finding_rows(report)))
+    return csv_bytes(FINDING_COLUMNS, (row for report in reports for row in finding_rows(report)))
 
 
 def call_row(report: Report) -> tuple[Cell, ...]:
@@ -125,7 +125,8 @@ def _seconds(ms: int | None) -> float | None:
     return None if ms is None else ms / 1000
 
 
-def _csv(columns: tuple[str, ...], rows: Iterable[tuple[Cell, ...]]) -> bytes:
+def csv_bytes(columns: tuple[str, ...], rows: Iterable[tuple[Cell, ...]]) -> bytes:
+    """Write a table as every table of ours is written, with a header row."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)
