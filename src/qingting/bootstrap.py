@@ -32,8 +32,8 @@ from qingting.speech.recognizer import Recognizer
 from qingting.speech.wrappers import CheckedEngine, LimitedEngine, RetryingEngine
 
 if TYPE_CHECKING:
-    from qingting.analysis.analyzer import Analyzer
     from qingting.analysis.contact_history import ContactHistory
+    from qingting.analysis.meaning import SentenceVectors
     from qingting.analysis.packs import Pack
     from qingting.backtest.versions import VersionName
     from qingting.model.audio import PreparedAudio
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_Build = Callable[["Pack"], "tuple[Analyzer, ...]"]
 PREPARE = "qingting.audio.front_end:prepare"
 """Runs in worker processes: recordings from outside may crash a decoder."""
 
@@ -118,19 +117,16 @@ def plans(settings: Settings) -> Callable[[str], Plan]:
     """How each line of business is analysed and scored; every plan is built once, at first use.
 
     The function raises PackError for an unknown line of business or a broken pack or card,
-    DiscoveryError for a broken analyzer.
+    DiscoveryError for a broken analyzer, MissingExtraError for sentence vectors that a rule needs and
+    the settings ask for.
     """
-    classes = discover()
-    tools, library = Tools(history=contact_history(settings)), case_library(settings)
+    analysis, library = _analyses(settings), case_library(settings)
 
     @functools.cache
     def plan_for(line_of_business: str) -> Plan:
         pack = _pack(settings, line_of_business)
         return Plan(
-            pack=pack.label,
-            analysis=Analysis(build_analyzers(pack, classes, tools)),
-            card=_card(settings, line_of_business),
-            case_library=library,
+            pack=pack.label, analysis=analysis(pack), card=_card(settings, line_of_business), case_library=library
         )
 
     return plan_for
@@ -164,7 +160,7 @@ def case_library(settings: Settings) -> CaseLibrary | None:
     """
     if settings.case_library is None:
         return None
-    vectors = open_vectors(MeaningOptions(mode=MeaningMode.AUTO))
+    vectors = sentence_vectors(settings)
     likeness = None if vectors is None else MeaningLikeness(vectors)
     return ListedCases(read_cases(settings.case_library), likeness=likeness)
 
@@ -174,22 +170,24 @@ def open_versions(settings: Settings, old: VersionName, new: VersionName) -> tup
 
     Raises PackError for a broken pack, rule file or card.
     """
-    build = functools.partial(build_analyzers, classes=discover(), tools=Tools(history=contact_history(settings)))
+    analysis = _analyses(settings)
     if old.is_pack:
-        return _pack_version(settings, old, build), _pack_version(settings, new, build)
+        return _pack_version(settings, old, analysis), _pack_version(settings, new, analysis)
     ids = {load_rule_file(one.name).id for one in (old, new)}
-    return _rule_file_version(settings, old, ids, build), _rule_file_version(settings, new, ids, build)
+    return _rule_file_version(settings, old, ids, analysis), _rule_file_version(settings, new, ids, analysis)
 
 
-def _pack_version(settings: Settings, named: VersionName, build: _Build) -> Version:
+def _pack_version(settings: Settings, named: VersionName, analysis: Callable[[Pack], Analysis]) -> Version:
     is_path = named.name.endswith((".yaml", ".yml"))
     pack = load_pack(Path(named.name)) if is_path else _pack(settings, named.name)
     card = _card(settings, pack.id) if named.card is None else load_card(named.card)
-    plan = Plan(pack=pack.label, analysis=Analysis(build(pack)), card=card)
+    plan = Plan(pack=pack.label, analysis=analysis(pack), card=card)
     return Version(label=pack.label, plan_for=lambda _: plan, line=pack.id)
 
 
-def _rule_file_version(settings: Settings, named: VersionName, ids: Collection[str], build: _Build) -> Version:
+def _rule_file_version(
+    settings: Settings, named: VersionName, ids: Collection[str], analysis: Callable[[Pack], Analysis]
+) -> Version:
     """`ids` are those of both files: each stands in the place of either."""
     file = load_rule_file(named.name)
     card = None if named.card is None else load_card(named.card)
@@ -199,7 +197,7 @@ def _rule_file_version(settings: Settings, named: VersionName, ids: Collection[s
         pack = pack_with_rule_file(_pack(settings, line_of_business), named.name, instead_of=ids)
         return Plan(
             pack=pack.label,
-            analysis=Analysis(build(pack)),
+            analysis=analysis(pack),
             card=card or _card(settings, line_of_business),
         )
 
@@ -209,6 +207,34 @@ def _rule_file_version(settings: Settings, named: VersionName, ids: Collection[s
 
 def _pack(settings: Settings, name: str) -> Pack:
     return load_pack(name, folder=settings.pack_folder) if settings.pack_folder else load_pack(name)
+
+
+def _analyses(settings: Settings) -> Callable[[Pack], Analysis]:
+    """How a pack's analyzers are made; what they share is opened once, vectors only when one wants them."""
+    classes, tools = discover(), Tools(history=contact_history(settings))
+    vectors = functools.cache(lambda: sentence_vectors(settings))
+
+    def analysis(pack: Pack) -> Analysis:
+        analyzers = build_analyzers(pack, classes, tools)
+        return Analysis(analyzers, vectors=vectors() if any(one.wants_meaning for one in analyzers) else None)
+
+    return analysis
+
+
+def sentence_vectors(settings: Settings) -> SentenceVectors | None:
+    """Open the sentence vectors that the settings choose; None when they are off or, with `auto`, not installed.
+
+    Raises MissingExtraError when `embedded` is asked for and not installed.
+    """
+    meaning = settings.meaning
+    return open_vectors(
+        MeaningOptions(
+            mode=MeaningMode(meaning.mode),
+            url=meaning.url,
+            model=meaning.model,
+            timeout_seconds=meaning.timeout_seconds,
+        )
+    )
 
 
 def lines_of_business(settings: Settings) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -47,6 +47,27 @@ class AudioSettings(BaseModel):
     """Tell the two parties of a mixed recording apart."""
 
 
+class MeaningSettings(BaseModel):
+    """Sentence vectors for rules that compare by meaning (`similar`); opened only when a rule asks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    mode: Annotated[str, Field(pattern="^(off|auto|embedded|server)$")] = "auto"
+    """`auto` takes the embedded vectors when they are installed; `off`, `embedded`, `server`."""
+    url: str = ""
+    """Base address of an OpenAI-compatible embeddings server, ending in /v1."""
+    model: str = ""
+    """Model the server shall use."""
+    timeout_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """Longest wait for one answer of the server."""
+
+    @model_validator(mode="after")
+    def _server_is_named(self) -> MeaningSettings:
+        if self.mode == "server" and not (self.url and self.model):
+            raise ValueError("the mode `server` needs `url` and `model`")
+        return self
+
+
 class Settings(BaseSettings):
     """Configuration of one installation."""
 
@@ -76,6 +97,8 @@ class Settings(BaseSettings):
     """Below this confidence a role decision counts as unsure."""
     audio: AudioSettings = AudioSettings()
     """Bounds and choices for recordings."""
+    meaning: MeaningSettings = MeaningSettings()
+    """Sentence vectors for rules that compare by meaning."""
 
     @classmethod
     def settings_customise_sources(

@@ -10,6 +10,9 @@ Events of one call, in order of time:
 - ``on_utterance`` when an utterance has ended and its words are known, in order of end_ms;
 - ``on_timer`` when a timer that the watch has set comes due, before any later event;
 - ``on_end`` once, when the call is over.
+
+An analyzer that `listens` is asked after all others at each event, finds what they told in
+``so_far.take_signals()``, and is asked ``on_signals`` when only a timer of another one fired.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from qingting.analysis.context import CallSoFar, UtteranceFacts
     from qingting.model.call import CallInfo, Role
     from qingting.model.finding import Finding
+    from qingting.model.report import Gap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,14 @@ class Watch(ABC):
         """Decide what only the end of the call can decide."""
         return ()
 
+    def on_signals(self) -> Iterable[Finding]:
+        """Act on signals that came at no event of this watch's own; for analyzers that listen."""
+        return ()
+
+    def gaps(self) -> Iterable[Gap]:
+        """Say, after on_end, what could not be judged though the analyzer worked."""
+        return ()
+
 
 class Analyzer(ABC):
     """One inspection dimension: declares itself, and opens a watch per call.
@@ -86,6 +98,10 @@ class Analyzer(ABC):
     """Whether its phrases are looked for in the spoken words only, not also in their standard Mandarin reading."""
     uses: ClassVar[tuple[str, ...]] = ()
     """Fields of `Tools` that it takes as keyword arguments of its constructor."""
+    listens: frozenset[str] = frozenset()
+    """Names of the signals (SignalName) it wants to hear; then it is asked after the analyzers that listen to none."""
+    wants_meaning: bool = False
+    """Whether it uses the sentence vectors of the inspection."""
     Options: ClassVar[type] = NoOptions
     """Frozen, keyword-only dataclass; every field has a default and a docstring line."""
 

@@ -9,13 +9,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from qingting.analysis.dialects import standard_reading
+from qingting.analysis.signals import SignalBoard
 from qingting.analysis.text import Hit, NormalText, PhraseBook
 from qingting.model.call import CallInfo, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from qingting.analysis.meaning import SentenceVectors
+    from qingting.analysis.signals import Signal
     from qingting.analysis.text import Hits, Reading
+    from qingting.analysis.utterance_meaning import UtteranceMeaning
     from qingting.model.transcript import TimedText, Utterance
 
 
@@ -214,9 +221,20 @@ class RoleSoFar:
 class CallState:
     """The shared part of a call so far; the runner moves it on before analyzers see an event."""
 
-    def __init__(self, call: CallInfo, book: PhraseBook, *, as_spoken: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        call: CallInfo,
+        book: PhraseBook,
+        board: SignalBoard | None = None,
+        vectors: SentenceVectors | None = None,
+        *,
+        as_spoken: frozenset[str] = frozenset(),
+    ) -> None:
         """`as_spoken` are the analyzers whose phrases are not looked for in the standard reading of dialect words."""
         self.call = call
+        self.board = SignalBoard() if board is None else board
+        self.vectors = vectors
+        self.meaning: UtteranceMeaning | None = None
         self.now_ms = 0
         self.utterances: list[Utterance] = []
         self.by_index: dict[int, Utterance] = {}
@@ -298,12 +316,13 @@ class Timers:
 class CallSoFar:
     """One analyzer's window on the call until now. Read it; never keep what it returns beyond the event."""
 
-    __slots__ = ("_owner", "_state", "_timers")
+    __slots__ = ("_owner", "_state", "_taken", "_timers")
 
     def __init__(self, state: CallState, timers: Timers, owner: str) -> None:
         self._state = state
         self._timers = timers
         self._owner = owner
+        self._taken = 0
 
     @property
     def call(self) -> CallInfo:
@@ -344,3 +363,53 @@ class CallSoFar:
     def cancel_timer(self, name: str) -> None:
         """Forget a timer of this analyzer; unknown names are ignored."""
         self._timers.cancel(self._owner, name)
+
+    def wants(self, name: str) -> bool:
+        """Whether anybody listens to signals of a name: what nobody hears need not be made."""
+        return name in self._state.board.wanted
+
+    def publish(self, signal: Signal) -> None:
+        """Tell those who listen what is known now; it cannot be taken back."""
+        if signal.name in self._state.board.wanted:
+            self._state.board.signals.append(signal)
+
+    def take_signals(self) -> Sequence[Signal]:
+        """Return the signals published since this analyzer last asked, in order."""
+        signals = self._state.board.signals
+        if self._taken == len(signals):
+            return ()
+        news = signals[self._taken :]
+        self._taken = len(signals)
+        return news
+
+    def missing(self, source: str) -> str:
+        """Say in Chinese why an analyzer (or MEANING) tells nothing in this call; empty when it does."""
+        return self._state.board.missing(source)
+
+    @property
+    def failed(self) -> str:
+        """Say in Chinese that some analyzer failed on the call; empty when none did."""
+        return self._state.board.failed
+
+    def meaning(self, facts: UtteranceFacts) -> UtteranceMeaning | None:
+        """Sentence vectors of an utterance, made once for all who ask; None when there are none.
+
+        After an error of the vectors, MEANING counts as missing for the rest of the call.
+        """
+        state = self._state
+        if state.vectors is None or "meaning" in state.board.lost:
+            return None
+        if state.meaning is None or state.meaning.index != facts.utterance.index:
+            from qingting.analysis.utterance_meaning import measure
+
+            state.meaning = measure(facts, state.vectors, state.board)
+        return state.meaning
+
+    def embed(self, sentences: Sequence[str]) -> NDArray[np.float32] | None:
+        """Vectors [n, d] to compare with those of utterances; None when there are none, like `meaning`."""
+        state = self._state
+        if state.vectors is None or "meaning" in state.board.lost:
+            return None
+        from qingting.analysis.utterance_meaning import embed
+
+        return embed(sentences, state.vectors, state.board)

@@ -33,6 +33,12 @@ def discover() -> list[type[Analyzer]]:
     return [found[key][1] for key in sorted(found)]
 
 
+def analyzer_ids() -> tuple[str, ...]:
+    """Return the ids of all analyzers, bundled and installed, without importing any."""
+    names = [module.name for module in pkgutil.iter_modules(analyzers.__path__) if not module.name.startswith("_")]
+    return tuple(sorted({*names, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))}))
+
+
 def _bundled() -> list[tuple[str, type[Analyzer]]]:
     names = sorted(module.name for module in pkgutil.iter_modules(analyzers.__path__))
     return [_from_module(name) for name in names if not name.startswith("_")]

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING
 from qingting.analysis.analyzer import Analyzer, SpeechStart, Watch
 from qingting.analysis.context import CallSoFar, CallState, Timers
 from qingting.analysis.gaps import find_gaps, lacking
+from qingting.analysis.signals import FAILED, MEANING, Signal, SignalBoard, SignalName
 from qingting.analysis.text import PhraseBook
 from qingting.analysis.validation import check_finding
 from qingting.errors import InputError
 from qingting.model.finding import AnalyzerFailure, Finding
 
 if TYPE_CHECKING:
+    from qingting.analysis.meaning import SentenceVectors
     from qingting.model.call import CallInfo, Role
     from qingting.model.report import Gap
     from qingting.model.transcript import Transcript, Utterance
@@ -58,8 +60,10 @@ class AnalysisResult:
 class Inspection:
     """Analyzers prepared for many calls: their phrases are compiled once."""
 
-    def __init__(self, analyzers: Sequence[Analyzer]) -> None:
+    def __init__(self, analyzers: Sequence[Analyzer], *, vectors: SentenceVectors | None = None) -> None:
+        """`vectors` compare sentences by meaning for the analyzers that want it."""
         self.analyzers = tuple(analyzers)
+        self.vectors = vectors
         self.book = PhraseBook({analyzer.id: analyzer.phrases() for analyzer in self.analyzers})
         self.as_spoken = frozenset(analyzer.id for analyzer in self.analyzers if analyzer.as_spoken)
 
@@ -96,6 +100,10 @@ def _fire(at_ms: int, name: str, watch: Watch, _owner: str) -> Iterable[Finding]
     return watch.on_timer(at_ms, name)
 
 
+def _tell(watch: Watch, _owner: str) -> Iterable[Finding]:
+    return watch.on_signals()
+
+
 class CallAnalysis:
     """One call under analysis, fed with events in order of call time.
 
@@ -106,7 +114,13 @@ class CallAnalysis:
     def __init__(self, call: CallInfo, analyzers: Sequence[Analyzer] | Inspection) -> None:
         inspection = analyzers if isinstance(analyzers, Inspection) else Inspection(analyzers)
         self._inspection = inspection
-        self._state = CallState(call, inspection.book, as_spoken=inspection.as_spoken)
+        listening = [analyzer for analyzer in inspection.analyzers if analyzer.listens]
+        wanted = frozenset(name for analyzer in listening for name in analyzer.listens)
+        self._board = SignalBoard(wanted, [analyzer.id for analyzer in inspection.analyzers])
+        self._listeners = tuple(analyzer.id for analyzer in listening)
+        if inspection.vectors is None:
+            self._board.lost[MEANING] = "没有可用的语义向量"
+        self._state = CallState(call, inspection.book, self._board, inspection.vectors, as_spoken=inspection.as_spoken)
         self._timers = Timers()
         self._numbers: Counter[str] = Counter()
         self._findings: list[Finding] = []
@@ -117,8 +131,12 @@ class CallAnalysis:
         self._watches: dict[str, Watch] = {}
         self._names = {analyzer.id: analyzer.name for analyzer in inspection.analyzers}
         self._need_audio = {analyzer.id for analyzer in inspection.analyzers if analyzer.needs_audio}
-        for analyzer in inspection.analyzers:
-            if not lacking(analyzer, call):
+        # Those who listen come last: at every event they know what the others made of it.
+        for analyzer in sorted(inspection.analyzers, key=lambda one: bool(one.listens)):
+            missing = lacking(analyzer, call)
+            if missing:
+                self._board.lost[analyzer.id] = missing.removesuffix("。")
+            else:
                 self._open(analyzer, call)
 
     @property
@@ -171,14 +189,25 @@ class CallAnalysis:
         """End the call; further events are errors."""
         findings = self._move((end_ms, 3, 0, ""))
         no_audio = all(utterance.voice is None for utterance in self._state.utterances)
+        if no_audio:
+            self._board.lost |= dict.fromkeys(self._need_audio, "没有录音的声学信息")
 
         def end(watch: Watch, owner: str) -> Iterable[Finding]:
             return () if no_audio and owner in self._need_audio else watch.on_end(end_ms)
 
         findings += self._each(end)
         self._finished = True
-        self._gaps = find_gaps(self._inspection.analyzers, self._state)
+        self._gaps = (*find_gaps(self._inspection.analyzers, self._state), *self._gaps_of_watches())
         return findings
+
+    def _gaps_of_watches(self) -> list[Gap]:
+        gaps: list[Gap] = []
+        for owner, watch in tuple(self._watches.items()):
+            try:
+                gaps += watch.gaps()
+            except Exception as error:  # noqa: BLE001  an analyzer's fault must not end the others
+                self._fail(owner, error)
+        return gaps
 
     def _move(self, key: EventKey) -> list[Finding]:
         """Go to an event's time, firing the timers due until then in their own order."""
@@ -193,7 +222,11 @@ class CallAnalysis:
         findings: list[Finding] = []
         for at_ms, owner, name in self._timers.due(key[0]):
             self._state.now_ms = max(self._state.now_ms, at_ms)
+            told = len(self._board.signals)
             findings += self._ask(owner, partial(_fire, at_ms, name))
+            if len(self._board.signals) > told:
+                for listener in self._listeners:
+                    findings += self._ask(listener, _tell)
         self._state.now_ms = key[0]
         return findings
 
@@ -225,10 +258,26 @@ class CallAnalysis:
         except Exception as error:  # noqa: BLE001  an analyzer's fault must not end the others
             self._fail(owner, error)
         self._findings += found
+        if found and SignalName.FINDING in self._board.wanted and owner not in self._listeners:
+            self._board.signals += [self._signal(finding) for finding in found]
         return found
+
+    def _signal(self, finding: Finding) -> Signal:
+        places = dict.fromkeys(one.utterance for one in finding.evidence if one.utterance is not None)
+        return Signal(
+            name=SignalName.FINDING,
+            value=finding.rule_id,
+            role=finding.who,
+            evidence=finding.evidence,
+            confidence=finding.confidence,
+            utterances=tuple(self._state.by_index[index] for index in places),
+            says=finding.title,
+            finding=finding,
+        )
 
     def _fail(self, owner: str, error: Exception) -> None:
         self._watches.pop(owner, None)
+        self._board.lost[owner] = FAILED
         failure = AnalyzerFailure(
             analyzer=owner, name=self._names[owner], error_type=type(error).__name__, at_ms=self._state.now_ms
         )

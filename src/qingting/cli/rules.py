@@ -12,6 +12,7 @@ from qingting.cli.backtest import backtest
 from qingting.errors import InputError, PackError
 
 if TYPE_CHECKING:
+    from qingting.analysis.meaning import SentenceVectors
     from qingting.analysis.rules.model import Rule
     from qingting.model.call import CallInfo
     from qingting.model.transcript import Transcript
@@ -46,10 +47,18 @@ def check(files: tuple[str, ...]) -> None:
         CompiledRules(loaded.rules)
         click.echo(f"{loaded.source}: {len(loaded.rules)} rules hold")
         for rule in loaded.rules:
-            click.echo(f"  {rule.id}  {rule.name}  {rule.level.chinese}  {when_decided(rule)}")
+            click.echo(f"  {rule.id}  {rule.name}  {rule.level.chinese}  {when_decided(rule)}{_needs(rule)}")
         for rule, lacking in without_examples(loaded.rules):
             click.echo(f"  note: {rule.id} (line {rule.line}) has no {lacking} example")
     sys.exit(1 if broken else 0)
+
+
+def _needs(rule: Rule) -> str:
+    """Name what a rule rests on beside the words: other dimensions, sentence vectors."""
+    from qingting.analysis.rules.compiling import CompiledRules
+
+    needed = sorted(CompiledRules((rule,), also_disabled=True).rests_on)
+    return f"  needs {', '.join(needed)}" if needed else ""
 
 
 @rules.command("test")
@@ -62,7 +71,7 @@ def test_rules(files: tuple[str, ...]) -> None:
     failed = total = 0
     for file in files:
         loaded = load_rule_file(file)
-        for result in run_examples(loaded.rules):
+        for result in run_examples(loaded.rules, vectors=_vectors(loaded.rules)):
             total += 1
             if result.passed:
                 continue
@@ -76,7 +85,21 @@ def test_rules(files: tuple[str, ...]) -> None:
 
 
 def _count(findings: int) -> str:
-    return "the rule failed" if findings < 0 else f"{findings} findings"
+    from qingting.analysis.rules.testing import FAILED, UNJUDGED
+
+    words = {FAILED: "the rule failed", UNJUDGED: "what the rule needs is missing (sentence vectors, call data)"}
+    return words.get(findings, f"{findings} findings")
+
+
+def _vectors(known: tuple[Rule, ...]) -> SentenceVectors | None:
+    """Sentence vectors as the settings choose them, when a rule compares by meaning."""
+    from qingting.analysis.rules.compiling import CompiledRules
+    from qingting.analysis.signals import MEANING
+    from qingting.bootstrap import sentence_vectors
+    from qingting.settings import load_settings
+
+    wanted = MEANING in CompiledRules(known, also_disabled=True).rests_on
+    return sentence_vectors(load_settings()) if wanted else None
 
 
 @rules.command()
@@ -94,7 +117,7 @@ def explain(file: str, rule_id: str, report: Path | None, chat: Path | None) -> 
         raise click.UsageError("give exactly one of --report and --chat")
     rule = _rule(load_rule_file(file).rules, rule_id)
     call, transcript = _from_report(report) if report is not None else _from_chat(chat or Path())
-    click.echo(explanation_text(explain_rule(rule, call, transcript)))
+    click.echo(explanation_text(explain_rule(rule, call, transcript, vectors=_vectors((rule,)))))
 
 
 def _rule(known: tuple[Rule, ...], rule_id: str) -> Rule:

@@ -24,19 +24,22 @@ _TICK_SEEDS = (1, 2, 3)
 _Case = tuple[str, CallInfo, Transcript]
 
 
-def check_analyzer(analyzer: Analyzer, *, also: Sequence[tuple[CallInfo, Transcript]] = ()) -> None:
+def check_analyzer(
+    analyzer: Analyzer, *, also: Sequence[tuple[CallInfo, Transcript]] = (), beside: Sequence[Analyzer] = ()
+) -> None:
     """Assert that an analyzer keeps its contract on all sample calls and on calls at the edges.
 
     Checked: what it declares; no exception on any call; exact quotes and times inside the
     call; nothing decided before it was heard; the same findings again, live with random
     ticks, and with all calls running at once; nothing given to it is changed. `also` adds
-    the author's own calls. Raises AssertionError with the call's name and what was broken.
+    the author's own calls, `beside` the analyzers whose signals it listens to.
+    Raises AssertionError with the call's name and what was broken.
     """
     check_declaration(analyzer)
     before = repr(analyzer.options)
     cases = list(_cases(also))
     witness = witness_of(analyzer)
-    inspection = Inspection([witness])
+    inspection = Inspection([witness, *beside])
     afterwards = {case[0]: _checked_afterwards(witness, inspection, case) for case in cases}
     for name, call, transcript in cases:
         for seed in _TICK_SEEDS:
@@ -97,10 +100,11 @@ def _checked_afterwards(witness: Witness, inspection: Inspection, case: _Case) -
     before = repr((call, transcript))
     result = inspection.analyze(transcript, call)
     for failure in result.failures:
+        expect(failure.analyzer == witness.id, name, f"the analyzer {failure.analyzer} beside it failed")
         witness.explain(failure, name, transcript)
     findings = result.findings
     expect(repr((call, transcript)) == before, name, "the analyzer changed the call or the transcript")
-    for finding in findings:
+    for finding in (one for one in findings if one.dimension == witness.id):
         check_finding(finding, witness.id, name, transcript)
     _same(name, "a second run", findings_of(call, transcript, inspection), findings)
     return findings

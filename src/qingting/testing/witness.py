@@ -14,6 +14,7 @@ from qingting.analysis.analyzer import Analyzer, SpeechStart, Watch
 from qingting.analysis.context import CallSoFar, UtteranceFacts
 from qingting.model.call import CallInfo
 from qingting.model.finding import AnalyzerFailure, Finding
+from qingting.model.report import Gap
 from qingting.model.transcript import Transcript
 from qingting.testing.finding_check import check_finding
 
@@ -30,6 +31,7 @@ class Witness(Analyzer):
     def __init__(self, inner: Analyzer) -> None:
         super().__init__(inner.options)
         self._inner = inner
+        self.listens, self.wants_meaning = inner.listens, inner.wants_meaning
         self._error: Exception | None = None
         self._last: Finding | None = None
 
@@ -82,6 +84,12 @@ class _WitnessWatch(Watch):
 
     def on_end(self, end_ms: int) -> Iterable[Finding]:
         return self._witness.each(lambda: self._inner.on_end(end_ms))
+
+    def on_signals(self) -> Iterable[Finding]:
+        return self._witness.each(self._inner.on_signals)
+
+    def gaps(self) -> Iterable[Gap]:
+        return self._witness.remember(self._inner.gaps)
 
 
 def witness_of(analyzer: Analyzer) -> Witness:

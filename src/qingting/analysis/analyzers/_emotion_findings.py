@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from qingting.analysis.analyzers._emotion_change import TENSE
 from qingting.analysis.confidence import confidence_of
 from qingting.analysis.findings import (
     hit_evidence,
@@ -13,6 +14,7 @@ from qingting.analysis.findings import (
     words_evidence,
 )
 from qingting.analysis.pace import ENDLESS_MS
+from qingting.analysis.signals import Signal, SignalName
 from qingting.analysis.wording import at, duration, quoted, seconds
 from qingting.model.call import Role
 from qingting.model.finding import Confidence, Evidence, Finding, Level, Polarity
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 TEXT_ONLY = 0.75
 """Confidence where no sound could be compared: under certainty, over the usual doubt threshold."""
 _TEXT_ONLY_REASON = "没有可比的声音数据，只按文字和语速判断"
+_ANGRY = 0.75
+"""Negative intensity from which a mood is called angry: where an escalation is serious."""
+_GLAD = 0.2
+"""Valence from which a mood is called positive."""
 _WORDS_ALONE = 0.85
 _WORDS_ALONE_REASON = "声音没有明显变化，主要按用语判断"
 _TITLES = {
@@ -257,6 +263,22 @@ def _confidence(moods: Sequence[Mood], others: Sequence[Utterance] = ()) -> Conf
     if not any(mood.voice.arousal() for mood in moods):
         return confidence_of(involved, rule=_WORDS_ALONE, rule_reason=_WORDS_ALONE_REASON)
     return confidence_of(involved)
+
+
+def mood_signal(mood: Mood) -> Signal:
+    """Tell other dimensions the mood of an utterance: `angry` from 0.75 on, `negative` from 0.45 on."""
+    positive = mood.valence >= _GLAD and mood.tension < TENSE
+    state = "angry" if mood.tension >= _ANGRY else "negative" if mood.tension >= TENSE else "calm"
+    return Signal(
+        name=SignalName.EMOTION,
+        value="positive" if positive else state,
+        role=mood.facts.role,
+        evidence=(_mood_evidence(mood),),
+        confidence=_confidence([mood]),
+        utterances=(mood.facts.utterance,),
+        strength=mood.tension,
+        says=mood.reasons(3),
+    )
 
 
 def _mood_evidence(mood: Mood) -> Evidence:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qingting.analysis.analyzers._knowledge_match import Comparison, Fit
 from qingting.analysis.confidence import confidence_of
 from qingting.analysis.findings import sentence_evidence, time_evidence, utterance_evidence
+from qingting.analysis.signals import Signal, SignalName
 from qingting.analysis.wording import at, quoted, seconds
 from qingting.model.call import DesktopEvent, DesktopKind, Role
 from qingting.model.finding import Confidence, Evidence, Finding, Level, Polarity
@@ -187,6 +188,19 @@ class KnowledgeWriter:
                 "mismatched": mismatched,
             },
         )
+
+
+def fits_signal(question: UtteranceFacts, event: DesktopEvent) -> Signal:
+    """Tell other dimensions that an article fits what the customer asked."""
+    asked = utterance_evidence(question, operator="question", note="客户的问题")
+    return Signal(
+        name=SignalName.KNOWLEDGE,
+        value="fits",
+        role=Role.AGENT,
+        evidence=(asked, event_evidence(event)),
+        confidence=confidence_of([question.utterance]),
+        utterances=(question.utterance,),
+    )
 
 
 def event_evidence(event: DesktopEvent) -> Evidence:

@@ -8,6 +8,7 @@ from qingting.analysis.analyzers._resolution_problem import Outcome, Problem, St
 from qingting.analysis.analyzers._solutions import OfferKind
 from qingting.analysis.confidence import confidence_of
 from qingting.analysis.findings import words_evidence
+from qingting.analysis.signals import Signal, SignalName
 from qingting.analysis.wording import at, quoted
 from qingting.model.call import Role
 from qingting.model.finding import Evidence, Finding, Level, Polarity
@@ -230,4 +231,16 @@ def _advice(problem: Problem) -> str:
     return (
         f"{stated}没有得到具体办法，请说明做什么、由谁做、何时完成（如“已为您补发，单号……，预计明天送达”），"
         "再以“您看这样处理可以吗？”确认。"
+    )
+
+
+def step_signal(value: str, step: Step) -> Signal:
+    """Tell other dimensions a step as it is heard; a later contradiction is a step of its own."""
+    return Signal(
+        name=SignalName.RESOLUTION,
+        value=value,
+        role=step.facts.role,
+        evidence=(words_evidence(step.facts, step.start_char, step.end_char, operator="resolution"),),
+        confidence=confidence_of([step.facts.utterance]),
+        utterances=(step.facts.utterance,),
     )

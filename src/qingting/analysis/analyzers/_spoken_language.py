@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qingting.analysis.dialects import DialectGuess, dialect_phrases, dialects, guess, real_words, word_of
+from qingting.analysis.findings import utterance_evidence
+from qingting.analysis.signals import Signal, SignalName
 from qingting.model.finding import Confidence
 
 if TYPE_CHECKING:
@@ -125,6 +127,19 @@ def sureness(spoken: Spoken, home: Collection[str]) -> Confidence:
     if dialect in home and "home" in spoken.source:
         reason += "，并参考了来电地区或业务线"
     return Confidence(value=value, reasons=(reason,))
+
+
+def language_signal(facts: UtteranceFacts, spoken: Spoken, home: Collection[str]) -> Signal:
+    """Tell other dimensions the language of an utterance."""
+    sure = sureness(spoken, home)
+    return Signal(
+        name=SignalName.LANGUAGE,
+        value=spoken.language,
+        role=facts.role,
+        evidence=(utterance_evidence(facts, operator="language", note=names().get(spoken.language, "")),),
+        confidence=sure,
+        utterances=(facts.utterance,),
+    )
 
 
 def names() -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from qingting.analysis.rules.compiling import CompiledRules
 from qingting.analysis.rules.findings import RuleFindings
 from qingting.analysis.rules.loading import load_all
 from qingting.analysis.rules.matching import RuleWatch
+from qingting.analysis.signals import MEANING
 
 if TYPE_CHECKING:
     from qingting.analysis.context import CallSoFar
@@ -44,6 +45,8 @@ class CustomRules(Analyzer):
         place = ("analyzers", self.id)
         rules = load_all(self.options.files, self.options.rules, switched_off=self.options.switched_off, place=place)
         self.compiled = CompiledRules(rules)
+        self.listens = self.compiled.signals
+        self.wants_meaning = MEANING in self.compiled.rests_on
 
     def watch(self, call: CallInfo, so_far: CallSoFar) -> Watch:
         """Open the watch for one call."""

@@ -12,6 +12,7 @@ from qingting.analysis.analyzers._spoken_language import (
     MANDARIN,
     Spoken,
     home_of,
+    language_signal,
     names,
     separate,
     spoken_in,
@@ -20,6 +21,7 @@ from qingting.analysis.analyzers._spoken_language import (
 from qingting.analysis.confidence import confidence_of
 from qingting.analysis.dialects import SURE, dialect_phrases, dialects, standard_text
 from qingting.analysis.findings import quotes, utterance_evidence, words_evidence
+from qingting.analysis.signals import SignalName
 from qingting.analysis.wording import at, quoted
 from qingting.model.call import CallInfo, Role
 from qingting.model.finding import Confidence, Evidence, Finding, Level, Polarity
@@ -72,7 +74,7 @@ class DialectDetector(Analyzer):
 
     def watch(self, call: CallInfo, so_far: CallSoFar) -> Watch:
         """Open the watch for one call."""
-        return _DialectWatch(self.options, self.version, home_of(call, self.options.expected))
+        return _DialectWatch(self.options, self.version, home_of(call, self.options.expected), so_far)
 
 
 class _Speaker:
@@ -90,7 +92,8 @@ class _Speaker:
 class _DialectWatch(Watch):
     """Follows the language of each party."""
 
-    def __init__(self, options: DialectOptions, version: str, home: frozenset[str]) -> None:
+    def __init__(self, options: DialectOptions, version: str, home: frozenset[str], so_far: CallSoFar) -> None:
+        self._so_far = so_far
         self._options = options
         self._version = version
         self._home = home
@@ -109,6 +112,8 @@ class _DialectWatch(Watch):
         speaker = self._speakers.setdefault(key, _Speaker(facts.role))
         spoken = spoken_in(facts, self._home)
         speaker.counts[spoken.language] += 1
+        if self._so_far.wants(SignalName.LANGUAGE):
+            self._so_far.publish(language_signal(facts, spoken, self._home))
         found = [*self._language(speaker, facts, spoken), *self._switch(speaker, facts, spoken)]
         return [*found, *self._mismatch(facts, spoken)]
 

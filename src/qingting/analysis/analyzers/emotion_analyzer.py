@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from qingting.analysis.analyzer import Analyzer, SpeechStart, Watch
 from qingting.analysis.analyzers._emotion_change import TENSE, EasingEye, EscalationEye
-from qingting.analysis.analyzers._emotion_findings import EmotionWriter
+from qingting.analysis.analyzers._emotion_findings import EmotionWriter, mood_signal
 from qingting.analysis.analyzers._emotion_mood import Mood, mood_of
 from qingting.analysis.analyzers._emotion_refusal import OpenRefusal, RefusalEye
 from qingting.analysis.analyzers._emotion_repeats import Repeat, RepeatEye, repeat_phrases
@@ -27,6 +27,7 @@ from qingting.analysis.analyzers._solutions import offer_of, solution_phrases
 from qingting.analysis.dialogue import dialogue_phrases
 from qingting.analysis.lexicon import groups
 from qingting.analysis.pace import ENDLESS_MS, paced
+from qingting.analysis.signals import SignalName
 from qingting.model.call import CallInfo, Medium, Role
 from qingting.model.finding import Finding
 
@@ -187,6 +188,8 @@ class _EmotionWatch(Watch):
             manner.add(facts)
         self._tension[facts.role] = mood.tension
         self._moods.append(mood)
+        if self._so_far.wants(SignalName.EMOTION):
+            self._so_far.publish(mood_signal(mood))
         return mood
 
     def _is_raised(self, repeat: Repeat, mood: Mood) -> bool:

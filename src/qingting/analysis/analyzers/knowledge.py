@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from qingting.analysis.analyzer import Analyzer, Watch
-from qingting.analysis.analyzers._knowledge_findings import KnowledgeWriter
+from qingting.analysis.analyzers._knowledge_findings import KnowledgeWriter, fits_signal
 from qingting.analysis.analyzers._knowledge_match import (
     Comparison,
     Fit,
@@ -85,7 +85,7 @@ class Knowledge(Analyzer):
         events = sorted(call.desktop_events or (), key=lambda event: event.at_ms)
         for number, event in enumerate(events):
             so_far.set_timer(event.at_ms, str(number))
-        return _KnowledgeWatch(self.options, KnowledgeWriter(self.version), self._matcher, tuple(events))
+        return _KnowledgeWatch(self.options, KnowledgeWriter(self.version), self._matcher, tuple(events), so_far)
 
 
 class _KnowledgeWatch(Watch):
@@ -97,7 +97,9 @@ class _KnowledgeWatch(Watch):
         write: KnowledgeWriter,
         matcher: Matcher,
         events: tuple[DesktopEvent, ...],
+        so_far: CallSoFar,
     ) -> None:
+        self._so_far = so_far
         self._options = options
         self._write = write
         self._matcher = matcher
@@ -200,6 +202,7 @@ class _KnowledgeWatch(Watch):
         fitting = next((event for event, one in compared if one.fit is Fit.FITS), None)
         if fitting is not None:
             self._fitting += 1
+            self._so_far.publish(fits_signal(question, fitting))
             detours = [event for event in lookups if event.at_ms < fitting.at_ms]
             lost_ms = fitting.at_ms - max(detours[0].at_ms, 0) if detours else 0
             if lost_ms <= self._options.time_lost_ms:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from qingting.analysis.analyzer import Analyzer, Watch
-from qingting.analysis.analyzers._resolution_findings import ResolutionWriter
+from qingting.analysis.analyzers._resolution_findings import ResolutionWriter, step_signal
 from qingting.analysis.analyzers._resolution_problem import Problem, Step, step_of
 from qingting.analysis.analyzers._resolution_words import (
     acceptance_of,
@@ -29,6 +29,7 @@ from qingting.analysis.analyzers._resolution_words import (
 from qingting.analysis.analyzers._solutions import OfferKind, offer_of
 from qingting.analysis.dialogue import Act, agent_act, is_presence
 from qingting.analysis.pace import paced
+from qingting.analysis.signals import SignalName
 from qingting.analysis.usage import meant
 from qingting.model.call import CallInfo, Role
 from qingting.model.finding import Finding
@@ -72,13 +73,14 @@ class Resolution(Analyzer):
 
     def watch(self, call: CallInfo, so_far: CallSoFar) -> Watch:
         """Open the watch for one call."""
-        return _ResolutionWatch(self, call)
+        return _ResolutionWatch(self, call, so_far)
 
 
 class _ResolutionWatch(Watch):
     """Follows the problems of one call; the latest is the one being talked about."""
 
-    def __init__(self, analyzer: Resolution, call: CallInfo) -> None:
+    def __init__(self, analyzer: Resolution, call: CallInfo, so_far: CallSoFar) -> None:
+        self._so_far = so_far
         self._confirm_within_ms = paced(analyzer.options.confirm_within_ms, call)
         self._accept_within_ms = paced(analyzer.options.accept_within_ms, call)
         self._repeat_within_days = analyzer.options.repeat_within_days
@@ -103,6 +105,10 @@ class _ResolutionWatch(Watch):
         found = [self._write.verdict(one, number, len(problems)) for number, one in enumerate(problems, start=1)]
         return [*found, *self._repeats()]
 
+    def _tell(self, value: str, step: Step) -> None:
+        if self._so_far.wants(SignalName.RESOLUTION):
+            self._so_far.publish(step_signal(value, step))
+
     def _repeats(self) -> Iterable[Finding]:
         known = False
         if self._history is not None and self._call.customer_reference:
@@ -124,10 +130,13 @@ class _ResolutionWatch(Watch):
         asks_only = closing or (confirmation is not None and only_confirms(facts))
         if offer is not None and not (asks_only and offer.kind is OfferKind.FACTS):
             problem.hear_offer(offer)
+            if offer.kind.concrete:
+                self._tell("solution", Step(facts=facts, start_char=offer.start_char, end_char=offer.end_char))
         if confirmation is not None and problem.answer is not None:
             since_ms = facts.utterance.start_ms - problem.answer.facts.utterance.end_ms
             if since_ms <= self._confirm_within_ms:
                 problem.confirmation = confirmation
+                self._tell("confirmation", confirmation)
         problem.further_help_asked = problem.further_help_asked or bool(facts.hits("further_help"))
 
     def _hear_customer(self, facts: UtteranceFacts) -> None:
@@ -138,6 +147,7 @@ class _ResolutionWatch(Watch):
             pass
         elif self._is_new(facts):
             self._problems.append(Problem(statement=statement_of(facts), reason=reason_of(facts)))
+            self._tell("problem", self._problems[-1].statement)
         elif self._problems:
             self._accept(self._problems[-1], facts)
         self._hear_again(facts)
@@ -162,6 +172,8 @@ class _ResolutionWatch(Watch):
         if facts.hits("another") and states_problem(facts):
             return False
         problem.hear_objection(step, kind)
+        if kind != "consider":
+            self._tell("rejection", step)
         return True
 
     def _accept(self, problem: Problem, facts: UtteranceFacts) -> None:
@@ -178,6 +190,7 @@ class _ResolutionWatch(Watch):
             accepted = thanks_of(facts)
         if accepted is not None:
             problem.accept(accepted, asked=asked)
+            self._tell("acceptance", accepted)
         elif problem.echo is None:
             problem.echo = echo_of(facts)
 

@@ -165,6 +165,16 @@ class CompiledRule:
         """Whether it can hold though nothing was ever found: it must be looked at without a hit."""
         return not self.rule.for_each and _holds_unfound(self.rule, self.rule.when) is True
 
+    @cached_property
+    def resting(self) -> frozenset[str]:
+        """Conditions that another dimension, or data which may be missing, decides: by themselves or by an anchor."""
+        return frozenset(name for name in self.kinds if any(self.kinds[one].may_miss for one in self.chain(name)))
+
+    def chain(self, name: str) -> tuple[str, ...]:
+        """A condition and those it is anchored to."""
+        anchor = self.kinds[name].condition.anchor
+        return (name,) if anchor is None else (name, *self.chain(anchor.to))
+
 
 def _holds_unfound(rule: Rule, tree: Tree) -> bool | None:
     """What a tree comes to when no condition ever hits; None where an anchor would be missing."""
@@ -202,6 +212,15 @@ class CompiledRules:
         self.limited = tuple(one.index for one in compiled if one.rule.applies_to != AppliesTo())
         """Rules that are not meant for every call."""
         self.wakeful = tuple(one.index for one in compiled if one.wakeful)
+        self.resting = tuple(one.index for one in compiled if one.resting)
+        """Rules that rest on what may be missing."""
+        kinds_used = [kind for one in compiled for kind in one.kinds.values()]
+        self.signals = frozenset(name for kind in kinds_used for name in kind.signals)
+        """Signals of other dimensions that the rules listen to."""
+        self.rests_on = frozenset(source for kind in kinds_used for source in kind.rests_on())
+        """Analyzers that the rules need."""
+        self.takes_any = any(kind.signals and not kind.rests_on() for kind in kinds_used)
+        """Whether a rule takes what any dimension finds."""
         self.book = TermBook(terms)
 
 
@@ -213,7 +232,9 @@ def when_decided(rule: Rule) -> str:
     slowest = 0
     for name, condition in rule.conditions.items():
         position, anchor = condition.position, condition.anchor
-        if (position is not None and position.at_end) or (anchor is not None and anchor.hit in ("last", "every")):
+        kind = KINDS[condition.kind](condition)
+        ends = kind.at_end or (kind.late and name in negated) or (position is not None and position.at_end)
+        if ends or (anchor is not None and anchor.hit in ("last", "every")):
             slowest = 2
         elif name in negated:
             limited = position is not None or (anchor is not None and _is_limited(anchor, rule.for_each))

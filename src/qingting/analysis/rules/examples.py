@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from qingting.analysis.documents import Place
 from qingting.analysis.options import OptionError, build_options
-from qingting.analysis.rules.model import Example, ExampleTurn
+from qingting.analysis.rules.model import Example, ExampleLookup, ExampleTurn
 from qingting.analysis.rules.plain import as_list, as_mapping, known_keys, number_as_text
 from qingting.errors import ScriptError
 from qingting.model.audio import VoiceFacts
-from qingting.model.call import CallInfo, Role
+from qingting.model.call import CallInfo, DesktopEvent, Role
 from qingting.model.transcript import EngineIdentity, Transcript, Utterance
 
 _LINE = re.compile(r"\s*(?P<who>坐席|客户|未知)\s*(?:\+(?P<gap>\d+(?:\.\d+)?))?\s*[：:]\s*(?P<text>.*\S)\s*", re.DOTALL)
@@ -31,6 +31,8 @@ class ExampleHead:
     """Exact number of findings."""
     tail_seconds: float = 2.0
     """Silence after the last words."""
+    desktop: tuple[ExampleLookup, ...] | None = None
+    """What the agent did in the knowledge base."""
 
     def __post_init__(self) -> None:
         """Refuse counts that can never be."""
@@ -55,7 +57,7 @@ def _example(value: object, place: Place, *, positive: bool, line: int) -> Examp
     if isinstance(value, list):
         return Example(turns=_turns(value, place), positive=positive, line=line)
     data = as_mapping(value, place)
-    known_keys(data, ("name", "findings", "tail_seconds", "call", "turns"), place)
+    known_keys(data, ("name", "findings", "tail_seconds", "desktop", "call", "turns"), place)
     head = build_options(ExampleHead, {k: v for k, v in data.items() if k not in ("call", "turns")}, place)
     call = {name: str(number_as_text(one)) for name, one in as_mapping(data.get("call", {}), (*place, "call")).items()}
     if head.findings is not None and not positive:
@@ -99,8 +101,15 @@ def example_call(example: Example) -> tuple[CallInfo, Transcript]:
     numbered = tuple(Utterance(**{**vars(one), "index": index}) for index, one in enumerate(ordered))
     engine = EngineIdentity(name="example", model="example", revision="")
     end_ms = latest_ms + round(example.tail_seconds * 1000)
-    call = CallInfo(call_id=example.name or "example", fields=fields, **own)  # type: ignore[arg-type]
+    looked_up = None if example.desktop is None else tuple(_lookup(one) for one in example.desktop)
+    name = example.name or "example"
+    call = CallInfo(call_id=name, fields=fields, desktop_events=looked_up, **own)  # type: ignore[arg-type]
     return call, Transcript(utterances=numbered, engine=engine, duration_ms=end_ms)
+
+
+def _lookup(one: ExampleLookup) -> DesktopEvent:
+    values = {name: value for name, value in vars(one).items() if name != "at_seconds"}
+    return DesktopEvent(at_ms=round(one.at_seconds * 1000), **values)
 
 
 def _utterance(turn: ExampleTurn, start_ms: int, end_ms: int) -> Utterance:

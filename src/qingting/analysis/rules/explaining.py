@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qingting.analysis.rules.beside import analyzers_for
 from qingting.analysis.rules.eye import RuleEye
 from qingting.analysis.rules.fields import applies
 from qingting.analysis.rules.findings import condition_words
@@ -15,11 +16,12 @@ from qingting.analysis.runner import Inspection
 from qingting.analysis.wording import at
 
 if TYPE_CHECKING:
+    from qingting.analysis.meaning import SentenceVectors
     from qingting.model.call import CallInfo
     from qingting.model.finding import Finding
     from qingting.model.transcript import Transcript
 
-_WORDS = {Truth.HOLDS: "成立", Truth.FAILS: "不成立", Truth.OPEN: "未定", Truth.VOID: "无法判断"}
+_WORDS = {Truth.HOLDS: "成立", Truth.FAILS: "不成立", Truth.OPEN: "未定", Truth.VOID: "无法判断", Truth.UNKNOWN: "未知"}
 _MOST_HITS = 10
 
 
@@ -71,23 +73,29 @@ class Explanation:
     cases: tuple[Case, ...]
     failed: str = ""
     """Class of the exception when the rule failed on the call."""
+    unknown: tuple[str, ...] = ()
+    """Chinese: what the rule rests on and could not be inspected."""
 
 
-def explain(rule: Rule, call: CallInfo, transcript: Transcript) -> Explanation:
-    """Run one rule on a finished call and tell which condition held where."""
+def explain(
+    rule: Rule, call: CallInfo, transcript: Transcript, *, vectors: SentenceVectors | None = None
+) -> Explanation:
+    """Run one rule on a finished call, with the dimensions it rests on, and tell which condition held where."""
     eye = RuleEye([rule])
-    result = Inspection([eye]).analyze(transcript, call)
+    result = Inspection([*analyzers_for(eye.compiled), eye], vectors=vectors).analyze(transcript, call)
     meant = applies(rule.applies_to, call)
-    failed = result.failures[0].error_type if result.failures else ""
+    failed = next((one.error_type for one in result.failures if one.analyzer == eye.id), "")
+    findings = tuple(one for one in result.findings if one.dimension == eye.id)
     if eye.last is None or not meant or failed:
-        return Explanation(rule=rule, applies=meant, findings=result.findings, conditions=(), cases=(), failed=failed)
+        return Explanation(rule=rule, applies=meant, findings=findings, conditions=(), cases=(), failed=failed)
     compiled = eye.compiled.rules[0]
     state = eye.last.states.get(0) or RuleState(compiled=compiled, judge=Judge(compiled=compiled, clock=eye.last.clock))
     each: list[Stamped | None] = [*state.judge.qualified(rule.for_each, None)] if rule.for_each else [None]
     return Explanation(
         rule=rule,
         applies=True,
-        findings=result.findings,
+        findings=findings,
+        unknown=tuple(one.reason for one in eye.last.gaps()),
         conditions=tuple(_trace(state.judge, name) for name in rule.conditions),
         cases=tuple(_case(state, one) for one in each),
     )
@@ -148,6 +156,7 @@ def explanation_text(explanation: Explanation) -> str:
     count = len(explanation.findings)
     lines.append(f"命中{count}次" if count else "未命中")
     lines += [f"  {one.explanation}" for one in explanation.findings]
+    lines += [f"  {one}" for one in explanation.unknown]
     lines.append("条件：")
     for condition in explanation.conditions:
         lines.append(

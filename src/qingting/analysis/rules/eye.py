@@ -10,6 +10,7 @@ from qingting.analysis.rules.compiling import CompiledRules
 from qingting.analysis.rules.findings import RuleFindings
 from qingting.analysis.rules.matching import RuleWatch
 from qingting.analysis.rules.model import Rule
+from qingting.analysis.signals import MEANING
 
 if TYPE_CHECKING:
     from qingting.analysis.context import CallSoFar
@@ -27,6 +28,8 @@ class RuleEye(Analyzer):
     def __init__(self, rules: Sequence[Rule]) -> None:
         super().__init__()
         self.compiled = CompiledRules(rules, also_disabled=True)
+        self.listens = self.compiled.signals
+        self.wants_meaning = MEANING in self.compiled.rests_on
         self.last: RuleWatch | None = None
 
     def watch(self, call: CallInfo, so_far: CallSoFar) -> Watch:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from qingting.analysis.analyzer import SpeechStart, Watch
 from qingting.analysis.rules.fields import applies
 from qingting.analysis.rules.findings import RuleFindings
+from qingting.analysis.rules.hearing import SignalEyes, heard_by, unknown_gaps
 from qingting.analysis.rules.kinds import Eye, Found
 from qingting.analysis.rules.scopes import Clock, Judge, Stamped, Truth, Verdict
 from qingting.model.call import Role
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from qingting.analysis.context import CallSoFar, UtteranceFacts
     from qingting.analysis.rules.compiling import CompiledRule, CompiledRules
     from qingting.model.call import CallInfo
+    from qingting.model.report import Gap
 
 _NO_EACH = -1
 
@@ -36,6 +38,8 @@ class RuleState:
     findings: int = 0
     done: bool = False
     """Nothing the rest of the call brings can matter."""
+    unknown: bool = False
+    """Some judgement was not possible: a dimension it rests on was not inspected."""
 
 
 class RuleWatch(Watch):
@@ -56,6 +60,7 @@ class RuleWatch(Watch):
         self._utterance_eyes: list[tuple[int, Role | None, Eye]] = []
         self._start_eyes: list[tuple[int, Eye]] = []
         self._end_eyes: list[tuple[int, Eye]] = []
+        self._signal_eyes = SignalEyes()
         self._touched: set[int] = set()
         self._when_heard: set[int] = set()
         self._number = 0
@@ -80,6 +85,7 @@ class RuleWatch(Watch):
             self._start_eyes.append((leaf, eye))
         if methods.on_end is not Eye.on_end:
             self._end_eyes.append((leaf, eye))
+        self._signal_eyes.add(leaf, kind, eye)
 
     def _eye(self, leaf: int) -> Eye:
         eye = self._eyes.get(leaf)
@@ -102,6 +108,7 @@ class RuleWatch(Watch):
 
     def on_speech_start(self, speech: SpeechStart) -> Iterable[Finding]:
         """Silences end, and what is known of the call becomes visible."""
+        self._hear_signals()
         for leaf, eye in self._start_eyes:
             self._take(leaf, eye.on_speech_start(speech))
             if eye.settled:
@@ -115,6 +122,7 @@ class RuleWatch(Watch):
         if role is not Role.UNSURE:
             self.clock.heard[0 if role is Role.AGENT else 1] += 1
         self.clock.has_voice = self.clock.has_voice or facts.utterance.voice is not None
+        self._hear_signals()
         for leaf, hits in self._rules.book.find(facts.text, role).items():
             number = self._rules.leaves[leaf][0]
             if number not in self._off and not (number in self.states and self.states[number].done):
@@ -137,11 +145,32 @@ class RuleWatch(Watch):
 
     def on_end(self, end_ms: int) -> Iterable[Finding]:
         """Judge everything that was still open."""
+        self._hear_signals()
         for leaf, eye in self._end_eyes:
             self._take(leaf, eye.on_end(end_ms))
         self.clock.ended = True
+        for number in self._rules.resting:
+            if number not in self._off:
+                self._state(number)
         self._touched.update(self.states)
         return self._judge_touched()
+
+    def on_signals(self) -> Iterable[Finding]:
+        """Another dimension's timer has told something."""
+        self._hear_signals()
+        return self._judge_touched()
+
+    def gaps(self) -> Iterable[Gap]:
+        """Name the rules that could not be judged."""
+        return unknown_gaps([self.states[number] for number in sorted(self.states)])
+
+    def _hear_signals(self) -> None:
+        if not self._signal_eyes:
+            return
+        for signal in self._so_far.take_signals():
+            heard = heard_by(signal, self._so_far, self.clock)
+            for leaf, eye in self._signal_eyes.of(signal):
+                self._take(leaf, eye.on_signal(signal), heard)
 
     def _settle(self, leaf: int) -> None:
         number, name = self._rules.leaves[leaf]
@@ -150,10 +179,10 @@ class RuleWatch(Watch):
             settled.add(name)
             self._touched.add(number)
 
-    def _take(self, leaf: int, found: Iterable[Found]) -> None:
+    def _take(self, leaf: int, found: Iterable[Found], heard: tuple[int, int, int] | None = None) -> None:
         number, name = self._rules.leaves[leaf]
         for one in found:
-            a, c, everyone = self.clock.heard
+            a, c, everyone = self.clock.heard if heard is None else heard
             stamped = Stamped(found=one, heard=(a, c, everyone), number=self._number)
             self._number += 1
             self._state(number).judge.hits.setdefault(name, []).append(stamped)
@@ -179,6 +208,7 @@ class RuleWatch(Watch):
                     self._when_heard.add(number)
                 continue
             state.closed.add(key)
+            state.unknown = state.unknown or verdict.truth is Truth.UNKNOWN
             if verdict.truth is Truth.HOLDS:
                 state.findings += 1
                 yield self._write.finding(state, verdict, each)
@@ -206,7 +236,7 @@ def verdict_of(state: RuleState, each: Stamped | None) -> Verdict:
     judge.excusing = True
     forgiven = judge.tree(rule.unless, each)
     judge.excusing = False
-    if forgiven.truth is Truth.OPEN:
+    if forgiven.truth in (Truth.OPEN, Truth.UNKNOWN):
         return forgiven
     if forgiven.truth is Truth.HOLDS:
         return Verdict(truth=Truth.FAILS, support=forgiven.support)

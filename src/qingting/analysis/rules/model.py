@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from qingting.analysis.documents import Place
 from qingting.analysis.rules.pinyin import DEFAULT_CONFUSIONS, Confusion
-from qingting.model.call import Role
+from qingting.model.call import DesktopKind, Role
 from qingting.model.finding import Level, Polarity
 
 
@@ -268,6 +268,29 @@ class ExampleTurn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExampleLookup:
+    """One action of the agent in the knowledge base."""
+
+    at_seconds: float
+    """Call time."""
+    kind: DesktopKind
+    """`search`, `open`, `close` or `copy`."""
+    query: str = ""
+    """What was searched for."""
+    results: int | None = None
+    """How many articles a search found."""
+    title: str = ""
+    """Title of the article."""
+    text: str = ""
+    """The article's words."""
+
+    def __post_init__(self) -> None:
+        """Refuse a search for nothing."""
+        if self.kind is DesktopKind.SEARCH and not self.query.strip():
+            raise ValueError("a search needs `query`")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Example:
     """A dialogue that tests its rule."""
 
@@ -281,6 +304,8 @@ class Example:
     """Fields of the call."""
     tail_seconds: float = 2.0
     """Silence after the last words."""
+    desktop: tuple[ExampleLookup, ...] | None = None
+    """What the agent did in the knowledge base; None when nobody recorded it."""
     line: int = 0
 
 

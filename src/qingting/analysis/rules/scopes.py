@@ -30,6 +30,8 @@ class Truth(Enum):
     """Not known yet."""
     VOID = "void"
     """Cannot be judged: its anchor never came, nobody of that role was heard, or there is no sound."""
+    UNKNOWN = "unknown"
+    """A dimension it rests on was not inspected: never absent, never present."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,7 +168,17 @@ class Judge:
         scopes, more = self._scopes(kind.condition, each)
         every = kind.condition.anchor is not None and kind.condition.anchor.hit == "every"
         verdict = _Verdicts(self, kind).over(scopes, every=every, more=more)
+        if name in self.compiled.resting and verdict.truth is not Truth.HOLDS and self.missing(name):
+            return Verdict(truth=Truth.UNKNOWN)
         return self._voided(kind, verdict)
+
+    def missing(self, name: str) -> str:
+        """Say in Chinese why a condition or one it is anchored to cannot be known; empty when it can."""
+        for one in self.compiled.chain(name):
+            kind = self.compiled.kinds[one]
+            if kind.may_miss and (reason := kind.missing(self.clock.so_far)):
+                return reason
+        return ""
 
     def _voided(self, kind: Kind, verdict: Verdict) -> Verdict:
         """An absence says nothing where nothing could be heard."""
@@ -314,6 +326,8 @@ class _Verdicts:
         """Whether no further hit can come into a scope."""
         if self._clock.ended or self._settled:
             return True
+        if self._kind.late:
+            return False
         if scope.utterances is not None:
             return True
         if scope.high_ms is not None and self._known_ms >= scope.high_ms:
@@ -357,6 +371,9 @@ def _at_least(needed: int, parts: Sequence[Verdict]) -> Verdict:
         )
     failed = tuple(item for one in parts if one.truth is Truth.FAILS for item in one.support)
     voids = sum(one.truth is Truth.VOID for one in parts)
+    unknown = sum(one.truth is Truth.UNKNOWN for one in parts)
+    if unknown and len(holding) + voids + unknown >= needed:
+        return Verdict(truth=Truth.UNKNOWN)
     # Had the parts that cannot be judged held, the whole might: then it cannot be judged either.
     truth = Truth.VOID if len(holding) + voids >= needed else Truth.FAILS
     return Verdict(truth=truth, support=failed)

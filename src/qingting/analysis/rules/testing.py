@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from qingting.analysis.rules.beside import analyzers_for
 from qingting.analysis.rules.examples import example_call
 from qingting.analysis.rules.eye import RuleEye
+from qingting.analysis.rules.hearing import UNKNOWN
 from qingting.analysis.rules.model import Example, Rule
 from qingting.analysis.runner import Inspection
+
+if TYPE_CHECKING:
+    from qingting.analysis.meaning import SentenceVectors
+
+FAILED = -1
+UNJUDGED = -2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +29,7 @@ class ExampleResult:
     number: int
     """Position among the rule's positive or negative examples, from 1."""
     findings: int
-    """How many findings the rule gave; -1 when it failed on the call."""
+    """How many findings the rule gave; FAILED when it failed on the call, UNJUDGED when what it needs is missing."""
 
     @property
     def passed(self) -> bool:
@@ -38,17 +47,22 @@ class ExampleResult:
         )
 
 
-def run_examples(rules: Sequence[Rule]) -> list[ExampleResult]:
-    """Run every example of every rule, each rule alone."""
+def run_examples(rules: Sequence[Rule], *, vectors: SentenceVectors | None = None) -> list[ExampleResult]:
+    """Run every example of every rule, each rule alone beside the dimensions it rests on (default options)."""
     results: list[ExampleResult] = []
     for rule in rules:
-        inspection = Inspection([RuleEye([rule])])
+        eye = RuleEye([rule])
+        inspection = Inspection([*analyzers_for(eye.compiled), eye], vectors=vectors)
         counts = {True: 0, False: 0}
         for example in rule.examples:
             counts[example.positive] += 1
             call, transcript = example_call(example)
             result = inspection.analyze(transcript, call)
-            findings = -1 if result.failures else len(result.findings)
+            findings = sum(one.dimension == eye.id for one in result.findings)
+            if result.failures:
+                findings = FAILED
+            elif any(one.what.startswith(UNKNOWN) for one in result.gaps):
+                findings = UNJUDGED
             results.append(
                 ExampleResult(rule=rule, example=example, number=counts[example.positive], findings=findings)
             )

@@ -1,5 +1,7 @@
 """Broken rule files: each is refused with file, line, field and fix."""
 
+# ruff: noqa: E501  the tables read better on long lines
+
 from __future__ import annotations
 
 import re
@@ -113,6 +115,31 @@ BROKEN = {
     "example empty": (rule("when: {words: [a]}", "examples: {positive: [[]]}"), 9, "at least one turn"),
     "negative with findings": (
         rule("when: {words: [a]}", "examples: {negative: [{turns: ['客户：a'], findings: 1}]}"), 9, "no findings"),
+    "similar without sentence": (rule("when: {similar: []}"), 8, "at least one sentence"),
+    "similar threshold": (rule("when: {similar: {sentences: [我要退货], threshold: 1.5}}"), 8, "`threshold`"),
+    "emotion state": (rule("when: {emotion: furious}"), 8, "positive, calm, negative, angry"),
+    "emotion empty": (rule("when: {emotion: {change: 0.3}}"), 8, "at least one of state"),
+    "emotion level": (rule("when: {emotion: {at_least: 3}}"), 8, "`at_least`"),
+    "emotion trend": (rule("when: {emotion: {trend: up}}"), 8, "rising, falling"),
+    "unknown language": (rule("when: {language: cantonse}"), 8, "Did you mean `cantonese`"),
+    "unknown language lists all": (rule("when: {language: klingon}"), 8, "mandarin"),
+    "dialect is no dialect": (rule("when: {dialect: english}"), 8, "no dialect has the id 'english'"),
+    "unknown intent": (rule("when: {intent: refnd}"), 8, "Did you mean `refund`"),
+    "intent empty": (rule("when: {intent: {any: []}}"), 8, "needs a contact reason"),
+    "resolution state": (rule("when: {resolution: solved}"), 8, "resolved, unresolved"),
+    "knowledge state": (rule("when: {knowledge: found}"), 8, "mismatch, searched_in_vain"),
+    "finding empty": (rule("when: {finding: {least_confidence: 0.5}}"), 8, "at least one of rule"),
+    "finding of no dimension": (rule("when: {finding: keyword.negative}"), 8, "Did you mean `keywords`"),
+    "finding of rules themselves": (rule("when: {finding: custom_rules.a}"), 8, "no dimension that rules may rest on"),
+    "finding level": (rule("when: {finding: {level: bad}}"), 8, "serious, medium, light"),
+    "hang up side": (rule("when: {hang_up: boss}"), 8, "agent, customer, system"),
+    "hang up with role": (rule("when: {hang_up: agent, role: agent}"), 8, "names its side itself"),
+    "example desktop": (
+        rule("when: {words: [a]}", "examples: {positive: [{turns: ['客户：a'], desktop: [{at_seconds: 1, kind: look}]}]}"),
+        9, "search, open, close, copy"),
+    "example search for nothing": (
+        rule("when: {words: [a]}", "examples: {positive: [{turns: ['客户：a'], desktop: [{at_seconds: 1, kind: search}]}]}"),
+        9, "a search needs `query`"),
     "applies_to key": (rule("applies_to: {teams: [a]}", "when: {words: [a]}"), 8, "Did you mean `team`"),
 }  # fmt: skip
 

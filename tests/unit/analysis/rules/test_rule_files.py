@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from qingting.analysis.analyzers.custom_rules import CustomRules, CustomRulesOptions
 from qingting.analysis.discovery import discover
 from qingting.analysis.packs import build_analyzers, load_pack
+from qingting.analysis.rules.beside import analyzers_for
 from qingting.analysis.rules.explaining import explain, explanation_text
 from qingting.analysis.rules.loading import FOLDER, bundled_rule_files, load_rule_file
 from qingting.analysis.rules.schema import PATH, rule_schema, schema_text
@@ -55,7 +56,8 @@ def test_the_published_schema_is_that_of_the_code() -> None:
 
 
 def test_the_analyzer_keeps_its_contract_with_all_bundled_rules() -> None:
-    check_analyzer(CustomRules(CustomRulesOptions(files=bundled_rule_files())))
+    analyzer = CustomRules(CustomRulesOptions(files=bundled_rule_files()))
+    check_analyzer(analyzer, beside=analyzers_for(analyzer.compiled))
 
 
 @pytest.mark.parametrize("sample", [one for one in sample_calls() if one.script.faultless], ids=lambda one: one.id)

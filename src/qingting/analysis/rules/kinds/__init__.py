@@ -6,7 +6,18 @@ from collections.abc import Mapping
 
 from qingting.analysis.rules.kinds.base import Eye, Found, Kind, Term, TermHit
 from qingting.analysis.rules.kinds.calls import DurationKind, FieldKind, TalkRatioKind, TurnsKind
+from qingting.analysis.rules.kinds.dimensions import (
+    DialectKind,
+    FindingKind,
+    IntentKind,
+    KnowledgeKind,
+    LanguageKind,
+    ResolutionKind,
+)
+from qingting.analysis.rules.kinds.emotions import EmotionKind
 from qingting.analysis.rules.kinds.entities import EntityKind
+from qingting.analysis.rules.kinds.hang_up import HangUpKind
+from qingting.analysis.rules.kinds.meaning import SimilarKind
 from qingting.analysis.rules.kinds.texts import RegexKind, RepeatKind, ScriptKind
 from qingting.analysis.rules.kinds.times import OverlapKind, SilenceKind
 from qingting.analysis.rules.kinds.voices import LoudnessKind, PitchKind, RateKind
@@ -19,5 +30,7 @@ KINDS: Mapping[str, type[Kind]] = {
     for kind in (
         WordsKind, RegexKind, NearKind, ScriptKind, RepeatKind, EntityKind, SilenceKind, OverlapKind,
         RateKind, LoudnessKind, PitchKind, TurnsKind, TalkRatioKind, DurationKind, FieldKind,
+        SimilarKind, EmotionKind, LanguageKind, DialectKind, IntentKind, ResolutionKind, KnowledgeKind, FindingKind,
+        HangUpKind,
     )
 }  # fmt: skip

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qingting.analysis.context import CallSoFar, UtteranceFacts
     from qingting.analysis.rules.model import Condition, Homophones
     from qingting.analysis.rules.pinyin import Likeness
+    from qingting.analysis.signals import Signal
     from qingting.analysis.text import Hit
     from qingting.model.finding import Evidence
     from qingting.model.transcript import Utterance
@@ -97,6 +98,10 @@ class Eye:
         """The call is over."""
         return ()
 
+    def on_signal(self, signal: Signal) -> Iterable[Found]:
+        """Another dimension knows something; only signals that the kind names come here."""
+        return ()
+
 
 class Kind(ABC):
     """A kind of condition, prepared for one condition; shared by all calls."""
@@ -121,6 +126,10 @@ class Kind(ABC):
     """Whether its hits have a place in the call."""
     of_speech: ClassVar[bool] = True
     """Whether its absence can only be judged when both sides were heard."""
+    signals: ClassVar[frozenset[str]] = frozenset()
+    """Names of the signals of other dimensions that it listens to."""
+    may_miss: ClassVar[bool] = False
+    """Whether what it rests on may be missing in a call: then it is unknown, neither present nor absent."""
     needs_terms: int = 0
     """So many different terms must be among the hits of one scope; 0 asks for no variety."""
 
@@ -129,6 +138,28 @@ class Kind(ABC):
 
     def problem(self) -> str:
         """Say why the condition cannot work as a whole (English, for its author); empty when it can."""
+        return ""
+
+    @property
+    def late(self) -> bool:
+        """Whether its hits may become known long after their place in the call: absence is certain at the end only."""
+        return False
+
+    @property
+    def at_end(self) -> bool:
+        """Whether its hits come at the end of the call only."""
+        return False
+
+    def rests_on(self) -> tuple[str, ...]:
+        """Ids of the analyzers it needs, or signals.MEANING."""
+        return ()
+
+    def missing(self, so_far: CallSoFar) -> str:
+        """Say in Chinese why it cannot be known in this call; empty when it can."""
+        for source in self.rests_on():
+            reason = so_far.missing(source)
+            if reason:
+                return f"{self.chinese}：{reason}"
         return ""
 
     def terms(self) -> Iterable[Term]:

@@ -1,15 +1,16 @@
-"""Conditions on particulars that were said: numbers of phones, cards and orders, amounts, dates."""
+"""Conditions on particulars that were said: numbers of phones, cards and orders, amounts, dates, addresses."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
 from qingting.analysis.findings import words_evidence
+from qingting.analysis.rules.kinds.addresses import addresses, masked_address
 from qingting.analysis.rules.kinds.base import Eye, Found, Kind
 from qingting.analysis.rules.kinds.texts import spoken
 from qingting.analysis.rules.model import Condition
@@ -28,13 +29,14 @@ class Entity(StrEnum):
     ORDER_NUMBER = "order_number"
     AMOUNT = "amount"
     DATE = "date"
+    ADDRESS = "address"
 
     @property
     def chinese(self) -> str:
         """The word a reader sees."""
         return {
             "phone": "电话号码", "id_card": "身份证号", "bank_card": "银行卡号", "order_number": "单号",
-            "amount": "金额", "date": "日期",
+            "amount": "金额", "date": "日期", "address": "地址",
         }[self.value]  # fmt: skip
 
 
@@ -93,6 +95,8 @@ def masked(value: str, kind: Entity) -> str:
     """Hide the middle of a value: 138****5678."""
     if kind in _OPEN:
         return value
+    if kind is Entity.ADDRESS:
+        return masked_address(value)
     ends = 4 if len(value) >= 15 else 2 if len(value) < 9 else 3
     return f"{value[:ends]}****{value[-min(ends + 1, 4) :]}"
 
@@ -122,7 +126,15 @@ class EntityKind(Kind):
         options = condition.options
         assert isinstance(options, EntityOptions)  # noqa: S101  built by the loader from Options
         self.options = options
-        self.pattern = re.compile(_PATTERNS[options.kind])
+        self.pattern = None if options.kind is Entity.ADDRESS else re.compile(_PATTERNS[options.kind])
+
+    def places(self, text: str) -> Iterator[tuple[int, int]]:
+        """Give (start, end) of everything in a text that looks like the particular."""
+        if self.pattern is None:
+            yield from addresses(text)
+            return
+        for match in self.pattern.finditer(text):
+            yield match.span("value" if "value" in match.groupdict() else 0)
 
     def open(self, so_far: CallSoFar, wake: Callable[[int], None]) -> Eye:
         """Particulars need no state."""
@@ -140,13 +152,12 @@ class _EntityEye(Eye):
     def on_utterance(self, facts: UtteranceFacts) -> Iterable[Found]:
         found: list[Found] = []
         options = self._kind.options
-        for match in self._kind.pattern.finditer(facts.utterance.text):
-            group = "value" if "value" in match.groupdict() else 0
-            value = match[group]
-            plain = value if options.kind in _OPEN else _SEPARATORS.sub("", value)
+        for start, end in self._kind.places(facts.utterance.text):
+            value = facts.quote(start, end)
+            plain = value if options.kind in (*_OPEN, Entity.ADDRESS) else _SEPARATORS.sub("", value)
             if plain in options.exclude or not _CHECKS.get(options.kind, bool)(plain):
                 continue
-            place = words_evidence(facts, *match.span(group), operator=EntityKind.name, note=options.kind.chinese)
+            place = words_evidence(facts, start, end, operator=EntityKind.name, note=options.kind.chinese)
             shown = masked(plain, options.kind) if options.masked else plain
             says = f"{facts.role.chinese}在{at(place.start_ms)}说出{options.kind.chinese}{quoted(shown)}"
             found.append(spoken(facts, (place,), says, value=shown, quote=shown))
