@@ -89,6 +89,8 @@ TEXTS = (
     "本次通话将被录音。", "我要退款，太慢了！", "没人管吗？", "嗯", "好的", "",
     "请您稍等一下，我帮您查一下。", "您的订单显示已经发货了。", "已经为您申请退款。", "3到5个工作日原路退回。", "喂？",
     "我没有不满意", "这个不归我管。", "我保证100%没问题", "订单号五零二八六六", "谢谢，你的服务很好", "再见", "……",
+    "您的账户余额是3000元。", "这款理财保本保收益。", "请问您的身份证后四位？", "我要携号转网",
+    "已为您开通，次月一号生效。",
 )  # fmt: skip
 ROLES = {"left": Role.AGENT, "right": Role.CUSTOMER, "mono": Role.UNSURE}
 
@@ -118,23 +120,25 @@ def calls(draw: st.DrawFn) -> Transcript:
     return Transcript(utterances=numbered, engine=EngineIdentity(name="t", model="t", revision=""), duration_ms=end_ms)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(calls(), st.integers(0, 5))
-def test_made_up_calls_live_and_afterwards(transcript: Transcript, seed: int) -> None:
-    call = CallInfo(call_id="made-up", line_of_business="ecommerce")
-    result = prepared("ecommerce").analyze(transcript, call)
+@pytest.mark.parametrize("pack", PACKS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(transcript=calls(), seed=st.integers(0, 5))
+def test_made_up_calls_live_and_afterwards(pack: str, transcript: Transcript, seed: int) -> None:
+    call = CallInfo(call_id="made-up", line_of_business=pack)
+    result = prepared(pack).analyze(transcript, call)
     assert result.failures == ()
-    assert live(prepared("ecommerce"), transcript, call, seed) == list(result.findings)
+    assert live(prepared(pack), transcript, call, seed) == list(result.findings)
     assert all(one.confidence.value == 1.0 or one.confidence.reasons for one in result.findings)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(calls(), st.data())
+@pytest.mark.parametrize("pack", PACKS)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(transcript=calls(), data=st.data())
 def test_what_was_found_before_a_moment_does_not_depend_on_what_follows(
-    transcript: Transcript, data: st.DataObject
+    pack: str, transcript: Transcript, data: st.DataObject
 ) -> None:
     cut_ms = data.draw(st.integers(0, transcript.duration_ms))
-    known = prepared("ecommerce").open(CallInfo(call_id="cut"))
+    known = prepared(pack).open(CallInfo(call_id="cut"))
     for key, utterance in in_order(transcript):
         if key[0] >= cut_ms:
             break
@@ -142,5 +146,5 @@ def test_what_was_found_before_a_moment_does_not_depend_on_what_follows(
             known.speech_started(utterance.party, utterance.role, utterance.start_ms)
         else:
             known.hear(utterance)
-    full = prepared("ecommerce").analyze(transcript, CallInfo(call_id="cut")).findings
+    full = prepared(pack).analyze(transcript, CallInfo(call_id="cut")).findings
     assert full[: len(known.findings)] == known.findings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import yaml
@@ -27,6 +27,8 @@ class Document:
     """The document's content."""
     lines: Mapping[Place, int] = field(default_factory=dict)
     """Line (from 1) of each value by its place."""
+    folder: Path | None = None
+    """Where the file lies; None for a text that came from no file."""
 
     def error(self, place: Place, problem: str, fix: str) -> PackError:
         """Build a PackError that names file, line, field and fix."""
@@ -66,7 +68,7 @@ def read_document(path: Path, *, source: str | None = None) -> Document:
         raise PackError(
             f"{name} cannot be read: {type(error).__name__}.", remedy="Check the path; files are UTF-8."
         ) from error
-    return parse_document(text, source=name)
+    return replace(parse_document(text, source=name), folder=path.absolute().parent)
 
 
 def parse_document(text: str, *, source: str) -> Document:

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
     from qingting.analysis.documents import Place
 
+FILES = "files"
+"""Metadata key of options that list files: a pack's paths are taken from its own folder."""
+
+
+def names_a_file(value: str) -> bool:
+    """Whether a text is a path and no name of something bundled."""
+    return "/" in value or "\\" in value or value.endswith((".yaml", ".yml"))
+
 
 class OptionError(Exception):
     """A value does not fit its option; the pack loader adds file and line."""

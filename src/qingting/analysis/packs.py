@@ -7,13 +7,14 @@ merges: mappings by key, lists of mappings that carry an `id` by that id (an ent
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qingting.analysis.documents import Document, Place, pack_error, read_document
-from qingting.analysis.options import OptionError, build_options
+from qingting.analysis.options import FILES, OptionError, build_options, names_a_file
 from qingting.analysis.tools import Tools
 from qingting.errors import PackError
 
@@ -177,13 +178,34 @@ def build_analyzers(pack: Pack, classes: Sequence[type[Analyzer]], tools: Tools 
 def _build(pack: Pack, kind: type[Analyzer], tools: Tools) -> Analyzer:
     place: Place = ("analyzers", kind.id)
     try:
-        options = build_options(kind.Options, pack.analyzers.get(kind.id, {}), place)
+        options = build_options(kind.Options, _with_own_files(pack, kind), place)
         make: Callable[..., Analyzer] = kind
         return make(options, **tools.for_analyzer(kind))
     except OptionError as error:
         raise _error(pack, error.place, error.problem, error.fix) from error
     except ValueError as error:
         raise _error(pack, place, str(error), "Correct the analyzer's options.") from error
+
+
+def _with_own_files(pack: Pack, kind: type[Analyzer]) -> dict[str, object]:
+    """Options of an analyzer in which paths are taken from the folder of the pack file that names them."""
+    values = dict(pack.analyzers.get(kind.id, {}))
+    for name in (one.name for one in dataclasses.fields(kind.Options) if one.metadata.get(FILES)):
+        listed = values.get(name)
+        if isinstance(listed, list):
+            named_in = next(one for one in reversed(pack.documents) if ("analyzers", kind.id, name) in one.lines)
+            values[name] = [_beside(named_in, ("analyzers", kind.id, name, at), one) for at, one in enumerate(listed)]
+    return values
+
+
+def _beside(document: Document, place: Place, value: object) -> object:
+    if not isinstance(value, str) or not names_a_file(value) or document.folder is None:
+        return value
+    path = document.folder / value
+    if not path.is_file():
+        fix = f"Paths are taken from the folder of {document.source}; correct it, or name a bundled file."
+        raise document.error(place, "there is no such file", fix)
+    return str(path)
 
 
 def _error(pack: Pack, place: Place, problem: str, fix: str) -> PackError:

@@ -99,18 +99,29 @@ class Reading:
         self._spans = spans
         self._places = tuple((start, end) for start, end, _ in words)
 
+    def place(self, start: int, end: int) -> tuple[int, int] | None:
+        """Where a normalised range of the reading stands in the normalised original; None without other words in it."""
+        first, last = self.text.back(start, end)
+        source = self._source(first, last)
+        return None if source is None else self._original.forth(*source)
+
     def new_hits(self, hits: Iterable[Hit]) -> list[Hit]:
         """Take hits in the reading; return those that need its other words, as places of the original."""
         found = []
         for hit in hits:
-            spans = self._spans[hit.start_char : hit.end_char]
-            start, end = min(one[0] for one in spans), max(one[1] for one in spans)
-            if any(start < place[1] and place[0] < end for place in self._places):
-                normal_start, normal_end = self._original.forth(start, end)
+            source = self._source(hit.start_char, hit.end_char)
+            if source is not None:
+                normal = self._original.forth(*source)
                 found.append(
-                    replace(hit, start_char=start, end_char=end, normal_start=normal_start, normal_end=normal_end)
+                    replace(hit, start_char=source[0], end_char=source[1], normal_start=normal[0], normal_end=normal[1])
                 )
         return found
+
+    def _source(self, first: int, last: int) -> tuple[int, int] | None:
+        """Range of the original source for one of the reading; None when it holds no other words."""
+        spans = self._spans[first:last]
+        start, end = min(one[0] for one in spans), max(one[1] for one in spans)
+        return (start, end) if any(start < place[1] and place[0] < end for place in self._places) else None
 
 
 def _pieces(source: str, ends: frozenset[str]) -> tuple[tuple[int, int], ...]:
@@ -215,5 +226,17 @@ def _word_borders(source: str, start: int, end: int, latin: tuple[bool, bool]) -
 def _longest(hits: list[Hit]) -> tuple[Hit, ...]:
     if len(hits) == 1:
         return tuple(hits)
-    kept = [hit for hit in hits if not any(hit.inside(other) for other in hits)]
-    return tuple(sorted(kept, key=lambda hit: (hit.normal_start, hit.normal_end)))
+    return tuple(sorted(longest(hits), key=lambda hit: (hit.normal_start, hit.normal_end)))
+
+
+def longest(hits: Iterable[Hit]) -> list[Hit]:
+    """Leave out hits inside a longer one, in one sweep: an utterance may hold thousands."""
+    kept: list[Hit] = []
+    outer_start = outer_end = -1
+    for hit in sorted(hits, key=lambda one: (one.normal_start, -one.normal_end)):
+        # What began before and reaches as far is longer; what began with it and reaches as far is as long.
+        if hit.normal_end > outer_end or (hit.normal_end == outer_end and hit.normal_start == outer_start):
+            kept.append(hit)
+        if hit.normal_end > outer_end:
+            outer_start, outer_end = hit.normal_start, hit.normal_end
+    return kept

@@ -9,7 +9,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from qingting.errors import PackError
-from qingting.report.card import Card, Fatal, Item, LevelPoints, Section
+from qingting.report.card import Card, Count, Fatal, Item, LevelPoints, Section
+from qingting.report.same_fault import EVERY_ITEM
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -88,6 +89,7 @@ def _complaints(card: Card) -> Iterator[_Complaint]:
     yield from _bands(card)
     yield from _ids(card)
     yield from _fulls(card)
+    yield from _same_faults(card)
     for at, section in enumerate(card.sections):
         for index, item in enumerate(section.items):
             yield from _item(card, section, item, f"sections[{at}].items[{index}]")
@@ -146,16 +148,20 @@ def _fulls(card: Card) -> Iterator[_Complaint]:
             yield f"sections[{at}].full", "is not positive", "Write the points the section stands for."
         if full is not None:
             yield from _step(f"sections[{at}].full", full)
-    known = [full for full in fulls if full is not None]
-    if len(known) == len(fulls) and round(sum(known) * 10) != round(card.base * 10):
+    # What own rules take comes on top of the card's own points.
+    own = [section.full for section in card.sections if not all(item.by_rule for item in section.items)]
+    known = [full for full in own if full is not None]
+    if len(known) == len(own) and round(sum(known) * 10) != round(card.base * 10):
         yield "sections", "full points do not add up to base", "Make the full points of all sections sum to base."
 
 
 def _item(card: Card, section: Section, item: Item, field: str) -> Iterator[_Complaint]:
     if item.add is not None and item.deduct is not None:
         yield field, "both adds and deducts", "Split it into two items."
-    if item.add is None and item.deduct is None and item.fatal is Fatal.NONE:
-        yield field, "has no points", "Set deduct, add or fatal."
+    if item.by_rule:
+        yield from _by_rule(item, field)
+    elif item.add is None and item.deduct is None and item.fatal is Fatal.NONE:
+        yield field, "has no points", "Set deduct, add, by_rule or fatal."
     if item.by_hand and item.rules:
         yield f"{field}.rules", "stands beside by_hand", "Remove rules or by_hand: people or rules score an item."
     if not item.by_hand and not item.rules:
@@ -168,6 +174,34 @@ def _item(card: Card, section: Section, item: Item, field: str) -> Iterator[_Com
         if "." not in rule:
             yield f"{field}.rules", f"{rule!r} names no analyzer", "Write <analyzer>.<rule> or <analyzer>.*"
     yield from _points(item, field)
+
+
+def _by_rule(item: Item, field: str) -> Iterator[_Complaint]:
+    for name in ("deduct", "add"):
+        if getattr(item, name) is not None:
+            yield f"{field}.{name}", "stands beside by_rule", "Remove one: the rules or the card name the points."
+    if item.by_hand or item.fatal is not Fatal.NONE:
+        yield f"{field}.by_rule", "stands beside by_hand or fatal", "Remove one of them."
+    if item.count is not Count.EACH:
+        yield f"{field}.count", "stands beside by_rule", "Remove it: each rule says how often it counts."
+
+
+def _same_faults(card: Card) -> Iterator[_Complaint]:
+    above: list[str] = []
+    for at, section in enumerate(card.sections):
+        for index, item in enumerate(section.items):
+            for name in item.same_fault_as:
+                if name not in (EVERY_ITEM, *above):
+                    field = f"sections[{at}].items[{index}].same_fault_as"
+                    yield (
+                        field,
+                        f"{name!r} is no item above it",
+                        "Name items that stand before, or `*` for all of them.",
+                    )
+            if item.same_fault_as and (item.by_hand or item.fatal is not Fatal.NONE):
+                field = f"sections[{at}].items[{index}].same_fault_as"
+                yield field, "stands beside by_hand or fatal", "Remove it: only points can be compared."
+            above.append(item.id)
 
 
 def _points(item: Item, field: str) -> Iterator[_Complaint]:

@@ -100,6 +100,10 @@ class Item:
     fatal: Fatal = Fatal.NONE
     by_hand: bool = False
     """Scored by a person; the machine lists it and leaves its points at 0."""
+    by_rule: bool = False
+    """Each finding takes or gives what its own rule says; `cap` limits either sum."""
+    same_fault_as: tuple[str, ...] = ()
+    """Ids of items above, or `*` for all that are settled before: of findings on the same words the larger counts."""
     applies_when: AppliesWhen = field(default_factory=AppliesWhen)
 
     @property

@@ -46,7 +46,7 @@ def reason(outcome: Outcome) -> str:
         return _by_hand(item)
     if outcome.not_applicable:
         return f"{outcome.not_applicable}，不计分。"
-    verb = "加" if item.add is not None else "扣"
+    verb = _verb(item)
     parts = [_counted(outcome, verb), *_capped(outcome, verb), *_review(outcome, verb)]
     if outcome.partly:
         parts.append("该项分析中途失败，仅计失败前已发现的部分。")
@@ -55,8 +55,14 @@ def reason(outcome: Outcome) -> str:
 
 def unscored(outcome: Outcome) -> str:
     """Why an item has no points in a call that cannot be scored."""
-    waiting = "".join(_review(outcome, "加" if outcome.item.add is not None else "扣"))
+    waiting = "".join(_review(outcome, _verb(outcome.item)))
     return f"{outcome.not_applicable or '本通未评分'}。{waiting}"
+
+
+def _verb(item: Item) -> str:
+    if item.by_rule:
+        return "计"
+    return "加" if item.add is not None else "扣"
 
 
 def _by_hand(item: Item) -> str:
@@ -74,16 +80,27 @@ def _counted(outcome: Outcome, verb: str) -> str:
             return ""
         if outcome.partly:
             return "尚未发现问题。"
-        return "未检出，不加分。" if verb == "加" else "未发现问题，不扣分。"
+        return {"加": "未检出，不加分。", "计": "未检出，不计分。"}.get(verb, "未发现问题，不扣分。")
     listed = "；".join(_amount(entry, verb) for entry in counted)
     if len(counted) == 1:
         return f"{listed}。"
-    return f"{listed}；{len(counted)}处合计{verb}{points(outcome.tenths)}分。"
+    total = (
+        "计0"
+        if outcome.item.by_rule and not outcome.tenths
+        else f"{_direction(outcome.tenths, verb)}{points(outcome.tenths)}"
+    )
+    return f"{listed}；{len(counted)}处合计{total}分。"
 
 
 def _amount(entry: Entry, verb: str) -> str:
     why = f"（{entry.why}）" if entry.why else ""
-    return f"{place(entry.finding)}，{verb}{points(entry.tenths)}分{why}"
+    rule = f"“{entry.finding.title}”" if verb == "计" else ""
+    return f"{place(entry.finding)}{rule}，{_direction(entry.tenths, verb)}{points(entry.tenths)}分{why}"
+
+
+def _direction(tenths: int, verb: str) -> str:
+    """Own rules add and deduct in one item: there the amount decides."""
+    return verb if verb != "计" else "加" if tenths > 0 else "扣"
 
 
 def _capped(outcome: Outcome, verb: str) -> list[str]:

@@ -16,6 +16,8 @@ from qingting.model.report import Gap, Score, ScoreLine
 from qingting.report import score_words
 from qingting.report.card import Card, Count, Fatal, Item, Section, builtin_cards, card_for, load_card, tenths
 from qingting.report.doubt import DoubtGate, unscorable
+from qingting.report.rule_points import counts_once, wanted_tenths
+from qingting.report.same_fault import EVERY_ITEM, taken_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -133,8 +135,13 @@ class _Ledger:
     deducted: dict[str, int] = field(default_factory=dict)
     """Section id -> sum taken off, positive."""
     section_net: dict[str, int] = field(default_factory=dict)
+    counted: list[tuple[Item, Finding, int]] = field(default_factory=list)
+    """What took or gave points so far, with its tenths."""
 
-    def book(self, section: Section, amount: int) -> None:
+    def book(self, section: Section, item: Item, entry: Entry) -> None:
+        amount = entry.tenths
+        if amount:
+            self.counted.append((item, entry.finding, amount))
         self.net += amount
         self.section_net[section.id] = self.section_net.get(section.id, 0) + amount
         if amount < 0:
@@ -143,6 +150,15 @@ class _Ledger:
     def room(self, section: Section) -> int | None:
         """Tell what the section can still lose; None without limit."""
         return None if section.full is None else tenths(section.full) - self.deducted.get(section.id, 0)
+
+    def taken(self, item: Item, finding: Finding, wanted: int) -> tuple[int, str]:
+        """Tell what items that may be about the same fault took for the finding's words, and which one."""
+        others = [
+            (other.name, counted, amount)
+            for other, counted, amount in self.counted
+            if other.id != item.id and (other.id in item.same_fault_as or EVERY_ITEM in item.same_fault_as)
+        ]
+        return taken_for(finding, -1 if wanted < 0 else 1, others)
 
     def rest(self, section: Section, scope: Fatal) -> int:
         """Tell what a fatal item takes: all that is left of its scope."""
@@ -165,9 +181,7 @@ def _settle(
         by_item.setdefault(card.item_of(finding.rule_id), []).append(finding)
     ledger = _Ledger(base=tenths(card.base))
     outcomes: dict[str, Outcome] = {}
-    # Fatal items come last: they take what the others left.
-    order = [Fatal.NONE, Fatal.SECTION, Fatal.CARD]
-    for section, item in sorted(card.items(), key=lambda pair: order.index(pair[1].fatal)):
+    for section, item in sorted(card.items(), key=lambda pair: _turn(pair[1])):
         hits = [finding for finding in by_item.get(item.id, ()) if _concerns(item, finding)]
         reason = missing.why(item)
         if item.by_hand:
@@ -182,7 +196,14 @@ def _settle(
     return [outcomes[item.id] for _, item in card.items()]
 
 
+def _turn(item: Item) -> int:
+    """Fatal items come after the others: they take what those left. Own rules see what both took."""
+    return 2 if item.by_rule else {Fatal.NONE: 0, Fatal.SECTION: 1, Fatal.CARD: 3}[item.fatal]
+
+
 def _concerns(item: Item, finding: Finding) -> bool:
+    if item.by_rule:
+        return wanted_tenths(finding) != 0
     return finding.polarity is (Polarity.CREDIT if item.add is not None else Polarity.FAULT)
 
 
@@ -190,15 +211,13 @@ def _item(
     section: Section, item: Item, hits: Sequence[Finding], ledger: _Ledger, gate: DoubtGate | None, *, partly: bool
 ) -> Outcome:
     entries: list[Entry] = []
-    spent = 0
     for finding in hits:
         doubt = gate.doubt(finding) if gate else ""
         if doubt:
             entries.append(Entry(finding=finding, standing=Standing.REVIEW, why=doubt))
             continue
-        entry = _count(section, item, finding, ledger, spent, first=not _counted(entries))
-        spent += abs(entry.tenths)
-        ledger.book(section, entry.tenths)
+        entry = _count(section, item, finding, ledger, _counted(entries))
+        ledger.book(section, item, entry)
         entries.append(entry)
     fatal = item.fatal is not Fatal.NONE and bool(_counted(entries))
     return Outcome(section=section, item=item, entries=tuple(entries), partly=partly, fatal=fatal)
@@ -208,22 +227,37 @@ def _counted(entries: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.standing is not Standing.REVIEW]
 
 
-def _count(section: Section, item: Item, finding: Finding, ledger: _Ledger, spent: int, *, first: bool) -> Entry:
+def _count(section: Section, item: Item, finding: Finding, ledger: _Ledger, before: Sequence[Entry]) -> Entry:
     if item.fatal is not Fatal.NONE:
-        return _count_fatal(section, item, finding, ledger, first=first)
-    if item.count is Count.ONCE and not first:
+        return _count_fatal(section, item, finding, ledger, first=not before)
+    if item.count is Count.ONCE and any(one.standing is Standing.COUNTED for one in before):
         return Entry(finding=finding, standing=Standing.CAPPED, why="本项只计一次")
-    wanted = tenths(item.points(finding.level))
+    if item.by_rule and counts_once(finding) and any(one.finding.rule_id == finding.rule_id for one in before):
+        return Entry(finding=finding, standing=Standing.CAPPED, why=f"“{finding.title}”只计一次")
+    wanted = wanted_tenths(finding) if item.by_rule else tenths(item.points(finding.level))
+    size, why = min(_limits(section, item, finding, ledger, before, wanted), key=lambda limit: limit[0])
+    if size == 0 and wanted != 0:
+        return Entry(finding=finding, standing=Standing.CAPPED, why=why)
+    return Entry(finding=finding, standing=Standing.COUNTED, tenths=size if wanted > 0 else -size, why=why)
+
+
+def _limits(
+    section: Section, item: Item, finding: Finding, ledger: _Ledger, before: Sequence[Entry], wanted: int
+) -> list[tuple[int, str]]:
+    """What a finding may take at most, and why; what it asks for comes first."""
     limits = [(abs(wanted), "")]
+    taken, by = ledger.taken(item, finding, wanted)
+    if taken:
+        verb = "扣" if wanted < 0 else "加"
+        why = f"同一处已在“{by}”{verb}{score_words.points(taken)}分"
+        limits.append((max(abs(wanted) - taken, 0), why))
     if item.cap is not None:
+        spent = sum(abs(entry.tenths) for entry in before if entry.tenths * wanted > 0)
         limits.append((tenths(item.cap) - spent, f"本项上限{score_words.points(tenths(item.cap))}分"))
     room = ledger.room(section)
     if wanted < 0 and room is not None:
         limits.append((room, f"本维度{score_words.points(tenths(section.full or 0.0))}分扣完为止"))
-    size, why = min(limits, key=lambda limit: limit[0])
-    if size == 0 and wanted != 0:
-        return Entry(finding=finding, standing=Standing.CAPPED, why=why)
-    return Entry(finding=finding, standing=Standing.COUNTED, tenths=size if wanted > 0 else -size, why=why)
+    return limits
 
 
 def _count_fatal(section: Section, item: Item, finding: Finding, ledger: _Ledger, *, first: bool) -> Entry:

@@ -17,8 +17,8 @@ from qingting.report.card import builtin_cards
 ENGINE = EngineIdentity(name="embedded", model="whisper-base", revision="3f9a1c07d2e84b55")
 A, C = Role.AGENT, Role.CUSTOMER
 PARTY = {Role.AGENT: "left", Role.CUSTOMER: "right", Role.UNSURE: "mono"}
-VERSIONS = {"keywords": "1", "responsiveness": "1", "compliance": "1"}
-NAMES = {"keywords": "服务态度", "responsiveness": "响应", "compliance": "合规话术"}
+VERSIONS = {"keywords": "1", "responsiveness": "1", "compliance": "1", "custom_rules": "1"}
+NAMES = {"keywords": "服务态度", "responsiveness": "响应", "compliance": "合规话术", "custom_rules": "自定义规则"}
 
 
 def say(index, role, start_ms, text, *, end_ms=None, party=None, **more):

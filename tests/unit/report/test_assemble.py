@@ -76,7 +76,7 @@ def test_text_conversation_has_a_report(build):
 def test_provenance_is_complete(reports):
     made = reports["refund"].provenance
     assert made.pack == "ecommerce@1"
-    assert made.analyzers == {"keywords": "1", "responsiveness": "1", "compliance": "1"}
+    assert made.analyzers == {"keywords": "1", "responsiveness": "1", "compliance": "1", "custom_rules": "1"}
     assert made.analyzer_names["responsiveness"] == "响应"
     assert len(made.transcript_sha256) == len(made.report_sha256) == 64
     assert made.qingting_version

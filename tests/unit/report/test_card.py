@@ -132,7 +132,10 @@ def test_builtin_cards_stand_for_a_hundred_points():
     cards = builtin_cards()
     assert set(cards) == {"general", "ecommerce", "finance", "telecom"}
     for card in cards.values():
-        assert sum(section.full for section in card.sections) == card.base == card.ceiling == 100
+        own = [section for section in card.sections if section.id == "own_rules"]
+        fulls = [section.full for section in card.sections if section not in own]
+        assert sum(fulls) == card.base == card.ceiling == 100
+        assert [(one.by_rule, one.rules) for one in own[0].items] == [(True, ("custom_rules.*",))]
         assert card.floor == 0
         assert card.doubt_threshold == 0.6
 

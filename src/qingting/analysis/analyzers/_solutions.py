@@ -17,7 +17,8 @@ from qingting.analysis.usage import meant
 if TYPE_CHECKING:
     from qingting.analysis.context import UtteranceFacts
 
-_NUMBER = "(?:\\d+|[一二两三四五六七八九十百半]+)"
+_NUMBER = "(?:\\d{1,12}|[一二两三四五六七八九十百半]{1,12})"
+"""Longer runs are no amounts, and looking for their ends would take quadratic time."""
 _WHEN = re.compile(
     f"{_NUMBER}(?:(?:到|至|-|~){_NUMBER})?个?(?:工作日|自然日|小时|分钟|天|点|号|日|周|星期|月)"
     "|今天|今晚|明天|明早|后天|本周|下周|下个月|次月|当天|上午|下午|晚上"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from qingting.analysis.analyzer import Analyzer, Watch
+from qingting.analysis.options import FILES
 from qingting.analysis.rules.compiling import CompiledRules
 from qingting.analysis.rules.findings import RuleFindings
 from qingting.analysis.rules.loading import load_all
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 class CustomRulesOptions:
     """Which rules run."""
 
-    files: tuple[str, ...] = ()
-    """Rule files: names of bundled ones (`general`), or paths of own ones."""
+    files: tuple[str, ...] = field(default=(), metadata={FILES: True})
+    """Rule files: names of bundled ones (`general`), or paths of own ones, from the pack file's folder."""
     rules: tuple[Mapping[str, object], ...] = ()
     """Rules written into the pack itself, in the form they have in a rule file."""
     switched_off: tuple[str, ...] = ()

@@ -1,152 +1,14 @@
-"""Rules prepared for many calls: every word of every rule in one pass, by spelling and by sound."""
+"""Rules prepared for many calls: every word of every rule in one pass, and what each rule waits for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
-import ahocorasick
-
-from qingting.analysis.rules.kinds import KINDS, Kind, Term, TermHit
+from qingting.analysis.rules.kinds import KINDS, Kind
 from qingting.analysis.rules.model import Anchor, AppliesTo, AtLeast, Leaf, Not, Rule, Side, Tree
-from qingting.analysis.rules.pinyin import SoundAlphabet, cuts_known_word, likeness
-from qingting.analysis.text import Hit, normalise
-
-if TYPE_CHECKING:
-    from qingting.analysis.text import NormalText
-    from qingting.model.call import Role
-
-_Entry = tuple[int, int, str, "Role | None"]
-"""(leaf, term number, word as written, speaker)."""
-_SoundEntry = tuple[_Entry, Term]
-
-
-def _is_latin(character: str) -> bool:
-    return character.isascii() and character.isalnum()
-
-
-class TermBook:
-    """All words of all conditions, found in one pass by spelling and one by sound."""
-
-    def __init__(self, terms: Sequence[tuple[int, Role | None, Term]]) -> None:
-        """Take (leaf, speaker, term)."""
-        words: dict[str, list[_Entry]] = {}
-        sounding: dict[str, list[_SoundEntry]] = {}
-        for leaf, role, term in terms:
-            normal = normalise(term.word)
-            entry = (leaf, term.number, term.word, role)
-            words.setdefault(normal, []).append(entry)
-            settings = term.homophones
-            if settings is not None and settings.use and len(normal) >= settings.min_syllables:
-                sounding.setdefault(normal, []).append((entry, term))
-        self._words = _automaton({word: (word, tuple(entries)) for word, entries in words.items()})
-        self._alphabet, self._sounds = _sound_automaton(sounding)
-
-    def find(self, text: NormalText, role: Role) -> dict[int, list[TermHit]]:
-        """Hits by leaf, in order of the text; one inside a longer one of the same leaf is left out."""
-        found: dict[int, list[TermHit]] = {}
-        if not text.text:
-            return found
-        if self._words is not None:
-            for last, (word, entries) in self._words.iter(text.text):
-                start = last + 1 - len(word)
-                if self._cuts_word(text, start, last + 1):
-                    continue
-                for leaf, number, phrase, speaker in entries:
-                    if speaker is None or speaker is role:
-                        found.setdefault(leaf, []).append(
-                            TermHit(hit=_hit(text, start, last + 1, phrase), number=number)
-                        )
-        if self._sounds is not None:
-            self._find_sounds(text, role, found)
-        return {leaf: _longest(hits) for leaf, hits in found.items()}
-
-    def _find_sounds(self, text: NormalText, role: Role, found: dict[int, list[TermHit]]) -> None:
-        assert self._alphabet is not None and self._sounds is not None  # noqa: S101, PT018  made together
-        for sound in self._alphabet.write(text.text):
-            for last, pairs in self._sounds.iter(sound):
-                for word, entries in pairs:
-                    start = last + 1 - len(word)
-                    heard = text.text[start : last + 1]
-                    if heard != word and not cuts_known_word(text.text, start, last + 1):
-                        self._take_sound(text, role, (start, last + 1), word, entries, found)
-
-    def _take_sound(
-        self,
-        text: NormalText,
-        role: Role,
-        place: tuple[int, int],
-        word: str,
-        entries: tuple[_SoundEntry, ...],
-        found: dict[int, list[TermHit]],
-    ) -> None:
-        start, end = place
-        for (leaf, number, phrase, speaker), term in entries:
-            if (speaker is not None and speaker is not role) or term.homophones is None:
-                continue
-            known = found.get(leaf, [])
-            if any(one.hit.normal_start < end and start < one.hit.normal_end for one in known):
-                continue
-            alike = likeness(word, text.text[start:end], frozenset(term.homophones.confusions))
-            if alike is not None:
-                hit = _hit(text, start, end, phrase)
-                sure = term.homophones.confidence
-                found.setdefault(leaf, []).append(TermHit(hit=hit, number=number, likeness=alike, confidence=sure))
-
-    @staticmethod
-    def _cuts_word(text: NormalText, start: int, end: int) -> bool:
-        """Whether a Latin word is cut: `ok` in `book`."""
-        normal = text.text
-        if not (_is_latin(normal[start]) or _is_latin(normal[end - 1])):
-            return False
-        start_char, end_char = text.back(start, end)
-        source = text.source
-        before = start_char > 0 and _is_latin(normal[start]) and _is_latin(source[start_char - 1])
-        after = end_char < len(source) and _is_latin(normal[end - 1]) and _is_latin(source[end_char])
-        return before or after
-
-
-def _hit(text: NormalText, start: int, end: int, phrase: str) -> Hit:
-    start_char, end_char = text.back(start, end)
-    return Hit(start_char=start_char, end_char=end_char, phrase=phrase, normal_start=start, normal_end=end)
-
-
-def _longest(hits: list[TermHit]) -> list[TermHit]:
-    if len(hits) == 1:
-        return hits
-    kept = [one for one in hits if not any(one.hit.inside(other.hit) for other in hits)]
-    return sorted(kept, key=lambda one: (one.hit.normal_start, one.hit.normal_end))
-
-
-def _automaton(values: dict[str, object]) -> ahocorasick.Automaton | None:
-    if not values:
-        return None
-    automaton = ahocorasick.Automaton()
-    for key, value in values.items():
-        automaton.add_word(key, value)
-    automaton.make_automaton()
-    return automaton
-
-
-def _sound_automaton(
-    sounding: dict[str, list[_SoundEntry]],
-) -> tuple[SoundAlphabet | None, ahocorasick.Automaton | None]:
-    if not sounding:
-        return None, None
-    confusions = frozenset(
-        one
-        for entries in sounding.values()
-        for _, term in entries
-        for one in (term.homophones.confusions if term.homophones else ())
-    )
-    alphabet = SoundAlphabet(confusions)
-    values: dict[str, list[tuple[str, tuple[_SoundEntry, ...]]]] = {}
-    for word, entries in sounding.items():
-        for sound in alphabet.variants(word):
-            values.setdefault(sound, []).append((word, tuple(entries)))
-    return alphabet, _automaton(dict(values))
+from qingting.analysis.rules.terms import Asked, TermBook
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +37,33 @@ class CompiledRule:
         anchor = self.kinds[name].condition.anchor
         return (name,) if anchor is None else (name, *self.chain(anchor.to))
 
+    @cached_property
+    def wakers(self) -> frozenset[str]:
+        """Conditions on words of which one must be found before anything can come of the rule; empty for none."""
+        rule = self.rule
+        names = frozenset({rule.for_each}) if rule.for_each else _needed(rule, rule.when)
+        return names if names and all(_on_words(self.kinds[name]) for name in names) else frozenset()
+
+
+def _on_words(kind: Kind) -> bool:
+    """Whether a condition finds nothing but in the utterances that hold one of its words."""
+    return not kind.waits and any(True for _ in kind.terms())
+
+
+def _needed(rule: Rule, tree: Tree) -> frozenset[str] | None:
+    """Conditions of which one at least must have a hit for a tree to hold; None when it can without."""
+    if isinstance(tree, Leaf):
+        return frozenset({tree.condition})
+    if isinstance(tree, Not):
+        anchor = rule.conditions[tree.part.condition].anchor if isinstance(tree.part, Leaf) else None
+        # Without its anchor an absence cannot be judged.
+        return None if anchor is None else frozenset({anchor.to})
+    parts = [needed for part in tree.parts if (needed := _needed(rule, part)) is not None]
+    # Of any so many parts one must hold, else too few are left.
+    enough = len(tree.parts) - tree.needed + 1
+    chosen = sorted(parts, key=len)[:enough]
+    return frozenset().union(*chosen) if len(chosen) == enough else None
+
 
 def _holds_unfound(rule: Rule, tree: Tree) -> bool | None:
     """What a tree comes to when no condition ever hits; None where an anchor would be missing."""
@@ -192,18 +81,27 @@ class CompiledRules:
     def __init__(self, rules: Sequence[Rule], *, also_disabled: bool = False) -> None:
         compiled: list[CompiledRule] = []
         leaves: list[tuple[int, str]] = []
-        terms: list[tuple[int, Role | None, Term]] = []
+        asked: list[Asked] = []
         listening: list[int] = []
+        drowsy: dict[int, list[int]] = {}
+        quiet: set[int] = set()
         for rule in (one for one in rules if one.enabled or also_disabled):
             kinds = {name: KINDS[condition.kind](condition) for name, condition in rule.conditions.items()}
-            first = len(leaves)
+            number, first = len(compiled), len(leaves)
+            compiled.append(CompiledRule(index=number, rule=rule, kinds=kinds, first_leaf=first))
+            wakers = compiled[-1].wakers
             for name, kind in kinds.items():
-                own = [(len(leaves), kind.condition.speaker.role, term) for term in kind.terms()]
-                terms += own
-                if not own:
-                    listening.append(len(leaves))
-                leaves.append((len(compiled), name))
-            compiled.append(CompiledRule(index=len(compiled), rule=rule, kinds=kinds, first_leaf=first))
+                leaf, role = len(leaves), kind.condition.speaker.role
+                sleeps = bool(wakers) and name not in wakers and kind.delayable
+                own = [Asked(number, leaf, role, term, sleeps) for term in kind.terms()]
+                asked += own
+                if sleeps:
+                    quiet.add(number)
+                if not own and sleeps:
+                    drowsy.setdefault(number, []).append(leaf)
+                elif not own:
+                    listening.append(leaf)
+                leaves.append((number, name))
         self.rules = tuple(compiled)
         self.leaves = tuple(leaves)
         """(rule, condition id) by leaf number."""
@@ -221,7 +119,11 @@ class CompiledRules:
         """Analyzers that the rules need."""
         self.takes_any = any(kind.signals and not kind.rests_on() for kind in kinds_used)
         """Whether a rule takes what any dimension finds."""
-        self.book = TermBook(terms)
+        self.quiet = frozenset(quiet)
+        """Rules with conditions that are only looked at once the rule is awake."""
+        self.drowsy = {number: tuple(own) for number, own in drowsy.items()}
+        """Those of them that look at more than words, by rule."""
+        self.book = TermBook(asked)
 
 
 def when_decided(rule: Rule) -> str:

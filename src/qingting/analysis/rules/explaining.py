@@ -88,8 +88,7 @@ def explain(
     findings = tuple(one for one in result.findings if one.dimension == eye.id)
     if eye.last is None or not meant or failed:
         return Explanation(rule=rule, applies=meant, findings=findings, conditions=(), cases=(), failed=failed)
-    compiled = eye.compiled.rules[0]
-    state = eye.last.states.get(0) or RuleState(compiled=compiled, judge=Judge(compiled=compiled, clock=eye.last.clock))
+    state = eye.last.state_of(0)
     each: list[Stamped | None] = [*state.judge.qualified(rule.for_each, None)] if rule.for_each else [None]
     return Explanation(
         rule=rule,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qingting.analysis.confidence import confidence_of
 from qingting.analysis.findings import time_evidence
-from qingting.analysis.rules.model import Condition, Speaker
+from qingting.analysis.rules.model import Condition, ScoreCount, Speaker
 from qingting.analysis.rules.scopes import Clock, Stamped, Support, Verdict
 from qingting.analysis.rules.templates import fill
 from qingting.analysis.wording import at
@@ -92,13 +92,21 @@ def _confidence(state: RuleState, support: Sequence[Support], clock: Clock) -> C
     found = [one.found for item in support for one in item.hits]
     worst = min(found, key=lambda one: one.confidence, default=None)
     rule = 1.0 if worst is None else worst.confidence
-    parts = [
-        confidence_of(_utterances(found, words=True), rule=rule, rule_reason=worst.reason if worst else ""),
-        confidence_of(_utterances(found, words=False), words=False),
-    ]
+    if rule == 1.0 and all(map(_is_sure, {id(one): one for item in found for one in item.utterances}.values())):
+        parts = [Confidence(value=1.0)]
+    else:
+        parts = [
+            confidence_of(_utterances(found, words=True), rule=rule, rule_reason=worst.reason if worst else ""),
+            confidence_of(_utterances(found, words=False), words=False),
+        ]
     parts += [_absence(state.compiled.kinds[one.condition], one, clock) for one in support if not one.hits]
     reasons = tuple(dict.fromkeys(reason for part in parts for reason in part.reasons))
     return Confidence(value=min(part.value for part in parts), reasons=reasons)
+
+
+def _is_sure(utterance: Utterance) -> bool:
+    """Whether nothing about an utterance is in doubt."""
+    return utterance.role_confidence >= 1.0 and utterance.confidence in (None, 1.0) and not utterance.flags
 
 
 def _utterances(found: Sequence[Found], *, words: bool) -> list[Utterance]:
@@ -136,8 +144,9 @@ def _facts(state: RuleState, hits: Mapping[str, Sequence[Stamped]]) -> dict[str,
         if first.value:
             facts[f"{name}_value"] = first.value
     if rule.score.points:
-        counts = rule.score.count.value == "each" or state.findings == 1
-        facts["rule_points"] = rule.score.points if counts else 0.0
+        facts["rule_points"] = rule.score.points
+        if rule.score.count is ScoreCount.ONCE:
+            facts["rule_counts_once"] = True
     return facts
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qingting.analysis.documents import Document, Place, parse_document, read_document
-from qingting.analysis.options import OptionError, build_options
+from qingting.analysis.options import OptionError, build_options, names_a_file
 from qingting.analysis.rules.model import Rule, RuleFile
 from qingting.analysis.rules.reading import FileDefaults, check_id, homophones_of, phrase_groups, read_rule
 from qingting.errors import PackError
@@ -86,7 +86,7 @@ def _find(file: str | Path) -> Path:
         return file
     if file in bundled_rule_files():
         return FOLDER / f"{file}{SUFFIX}"
-    if "/" not in file and "\\" not in file and not file.endswith((".yaml", ".yml")):
+    if not names_a_file(file):
         known = ", ".join(bundled_rule_files())
         raise PackError(f"No rule file is named {file!r}.", remedy=f"Use one of {known}, or the path of a file.")
     return Path(file)

@@ -13,6 +13,7 @@ from qingting.analysis.rules.findings import RuleFindings
 from qingting.analysis.rules.hearing import SignalEyes, heard_by, unknown_gaps
 from qingting.analysis.rules.kinds import Eye, Found
 from qingting.analysis.rules.scopes import Clock, Judge, Stamped, Truth, Verdict
+from qingting.analysis.rules.terms import Place, TermHits, column_of
 from qingting.model.call import Role
 from qingting.model.finding import Finding
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from qingting.model.report import Gap
 
 _NO_EACH = -1
+_Heard = tuple[int, int, int]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -64,6 +66,12 @@ class RuleWatch(Watch):
         self._touched: set[int] = set()
         self._when_heard: set[int] = set()
         self._number = 0
+        self._past: list[tuple[UtteranceFacts, _Heard, int, list[Place]]] = []
+        """Utterances with words that sleeping rules may want later."""
+        self._heard: list[tuple[UtteranceFacts, _Heard]] = []
+        """All utterances before the present one, where sleeping rules look at more than words."""
+        self._awake: set[int] = set()
+        """Rules that are awake and have such words."""
         self._raised: list[Finding] = []
         for leaf in rules.listening:
             self._listen(leaf)
@@ -104,7 +112,32 @@ class RuleWatch(Watch):
             compiled = self._rules.rules[number]
             state = RuleState(compiled=compiled, judge=Judge(compiled=compiled, clock=self.clock))
             self.states[number] = state
+            if number in self._rules.quiet:
+                self._wake_up(number)
         return state
+
+    def state_of(self, number: int) -> RuleState:
+        """Return a rule's state with everything found for it so far, also while it sleeps."""
+        return self._state(number)
+
+    def _wake_up(self, number: int) -> None:
+        """Look again at the words that did not matter while the rule slept."""
+        self._awake.add(number)
+        for facts, heard, column, places in self._past:
+            hits = TermHits(facts.text)
+            for place in places:
+                entries = place[0].quiet[column].get(number)
+                if entries:
+                    hits.add(entries, place)
+            for leaf, found in hits.by_leaf():
+                self._take(leaf, self._eye(leaf).on_terms(facts, found), heard)
+        for leaf in self._rules.drowsy.get(number, ()):
+            known = len(self._utterance_eyes)
+            self._listen(leaf)
+            for _, speaker, eye in self._utterance_eyes[known:]:
+                for facts, heard in self._heard:
+                    if speaker is None or speaker is facts.role:
+                        self._take(leaf, eye.on_utterance(facts), heard)
 
     def on_speech_start(self, speech: SpeechStart) -> Iterable[Finding]:
         """Silences end, and what is known of the call becomes visible."""
@@ -118,21 +151,50 @@ class RuleWatch(Watch):
     def on_utterance(self, facts: UtteranceFacts) -> Iterable[Finding]:
         """Look for everything in the words just heard, then judge the rules they concern."""
         role = facts.role
-        self.clock.heard[2] += 1
+        heard = self.clock.heard
+        heard[2] += 1
         if role is not Role.UNSURE:
-            self.clock.heard[0 if role is Role.AGENT else 1] += 1
-        self.clock.has_voice = self.clock.has_voice or facts.utterance.voice is not None
+            heard[0 if role is Role.AGENT else 1] += 1
+        if facts.utterance.voice is not None:
+            self.clock.has_voice = True
         self._hear_signals()
-        for leaf, hits in self._rules.book.find(facts.text, role).items():
-            number = self._rules.leaves[leaf][0]
-            if number not in self._off and not (number in self.states and self.states[number].done):
-                self._take(leaf, self._eye(leaf).on_terms(facts, hits))
+        column = column_of(role)
+        places = self._rules.book.places(facts.text, column)
+        if facts.reading is not None:
+            places = [*self._rules.book.places_read(facts.reading, column), *places]
+        if places:
+            self._look(facts, column, places)
         for leaf, speaker, eye in self._utterance_eyes:
             if speaker is None or speaker is role:
                 self._take(leaf, eye.on_utterance(facts))
-        self._touched |= self._when_heard
-        self._when_heard.clear()
+        if self._rules.drowsy:
+            self._heard.append((facts, self._stamp()))
+        if self._when_heard:
+            self._touched |= self._when_heard
+            self._when_heard.clear()
         return self._judge_touched()
+
+    def _look(self, facts: UtteranceFacts, column: int, places: list[Place]) -> None:
+        """Show the words of an utterance to the conditions of rules that are awake or may wake by them."""
+        hits = TermHits(facts.text)
+        quiet = [place for place in places if place[0].quiet[column]]
+        if quiet:
+            # Before the hits: a rule that wakes by them looks here for the rest of its words.
+            self._past.append((facts, self._stamp(), column, quiet))
+        for place in places:
+            word = place[0]
+            hits.add((entry for entry in word.loud[column] if self._follows(entry.rule)), place)
+            for number in word.quiet[column].keys() & self._awake:
+                if self._follows(number):
+                    hits.add(word.quiet[column][number], place)
+        for leaf, found in hits.by_leaf():
+            self._take(leaf, self._eye(leaf).on_terms(facts, found))
+
+    def _follows(self, number: int) -> bool:
+        if number in self._off:
+            return False
+        state = self.states.get(number)
+        return state is None or not state.done
 
     def on_timer(self, at_ms: int, name: str) -> Iterable[Finding]:
         """A silence lasts, or a deadline has come."""
@@ -179,16 +241,21 @@ class RuleWatch(Watch):
             settled.add(name)
             self._touched.add(number)
 
-    def _take(self, leaf: int, found: Iterable[Found], heard: tuple[int, int, int] | None = None) -> None:
+    def _take(self, leaf: int, found: Iterable[Found], heard: _Heard | None = None) -> None:
         number, name = self._rules.leaves[leaf]
         for one in found:
-            a, c, everyone = self.clock.heard if heard is None else heard
-            stamped = Stamped(found=one, heard=(a, c, everyone), number=self._number)
+            stamped = Stamped(found=one, heard=heard or self._stamp(), number=self._number)
             self._number += 1
             self._state(number).judge.hits.setdefault(name, []).append(stamped)
             self._touched.add(number)
 
-    def _judge_touched(self) -> list[Finding]:
+    def _stamp(self) -> _Heard:
+        agent, customer, everyone = self.clock.heard
+        return agent, customer, everyone
+
+    def _judge_touched(self) -> Iterable[Finding]:
+        if not self._touched and not self._raised:
+            return ()
         raised, self._raised = self._raised, []
         for number in sorted(self._touched):
             state = self.states[number]

@@ -22,12 +22,15 @@ class Speaker(StrEnum):
     @property
     def role(self) -> Role | None:
         """The role, or None for any."""
-        return None if self is Speaker.ANY else Role(self.value)
+        return _ROLES.get(self.value)
 
     @property
     def chinese(self) -> str:
         """The word a call-centre person reads."""
         return {"agent": "坐席", "customer": "客户", "any": "双方"}[self.value]
+
+
+_ROLES = {"agent": Role.AGENT, "customer": Role.CUSTOMER}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,6 +78,14 @@ class RuleHead:
             raise ValueError("`name` must not be blank")
         if self.polarity is Polarity.FAULT and not self.advice.strip():
             raise ValueError("a fault needs `advice`: what the agent should do better")
+        if self.score.points and self.polarity is Polarity.NOTE:
+            raise ValueError("a note has no points: it never counts")
+        if self.score.points > 0 and self.polarity is Polarity.FAULT:
+            raise ValueError("a fault cannot add points: write them negative, or set `polarity: credit`")
+        if self.score.points < 0 and self.polarity is Polarity.CREDIT:
+            raise ValueError("a credit cannot deduct points: write them positive, or set `polarity: fault`")
+        if abs(self.score.points * 10 - round(self.score.points * 10)) > 1e-6:
+            raise ValueError("`points` are in steps of 0.1")
         if self.max_findings < 0:
             raise ValueError("`max_findings` must not be negative")
 

@@ -50,7 +50,7 @@ class Stamped:
 
 
 def _column(role: Role | None) -> int:
-    return {Role.AGENT: 0, Role.CUSTOMER: 1}.get(role, 2) if role is not None else 2
+    return 0 if role is Role.AGENT else 1 if role is Role.CUSTOMER else 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +82,9 @@ class Scope:
         if self.utterances is not None and not any(one.index in self.utterances for one in found.utterances):
             return False
         return ordinal >= self.first and (self.last is None or ordinal <= self.last)
+
+
+_WHOLE_CALL = Scope()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -214,7 +217,8 @@ class Judge:
         if anchor is None:
             return [inside], False
         anchors, more = self._anchors(anchor, each)
-        return [_meet(_anchored(one, anchor, condition, self.clock), inside) for one in anchors], more
+        opened = [_anchored(one, anchor, condition) for one in anchors]
+        return opened if position is None else [_meet(one, inside) for one in opened], more
 
     def _anchors(self, anchor: Anchor, each: Stamped | None) -> tuple[Sequence[Stamped], bool]:
         if each is not None and anchor.to == self.compiled.rule.for_each:
@@ -230,7 +234,7 @@ class Judge:
     def _position_scope(self, condition: Condition) -> Scope:
         position = condition.position
         if position is None:
-            return Scope()
+            return _WHOLE_CALL
         end_ms, count = self.clock.now_ms, self.clock.count(condition.speaker.role)
         low = [0]
         high = [] if position.first_seconds is None else [round(position.first_seconds * 1000)]
@@ -244,7 +248,7 @@ class Judge:
         return Scope(low_ms=max(low), high_ms=min(high, default=None), first=first, last=position.first_utterances)
 
 
-def _anchored(hit: Stamped, anchor: Anchor, condition: Condition, clock: Clock) -> Scope:
+def _anchored(hit: Stamped, anchor: Anchor, condition: Condition) -> Scope:
     """Return the stretch that an anchor's hit opens."""
     found, role = hit.found, condition.speaker.role
     if anchor.side is Side.SAME:
@@ -358,6 +362,8 @@ class _Verdicts:
 
 
 def _at_least(needed: int, parts: Sequence[Verdict]) -> Verdict:
+    if len(parts) == 1:
+        return parts[0]
     holding = [one for one in parts if one.truth is Truth.HOLDS]
     if len(holding) >= needed:
         return Verdict(truth=Truth.HOLDS, support=tuple(item for one in holding[:needed] for item in one.support))

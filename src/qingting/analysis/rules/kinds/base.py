@@ -120,6 +120,8 @@ class Kind(ABC):
     """Whether it listens to everyone and picks its speaker itself."""
     waits: ClassVar[bool] = False
     """Whether it wants timers or the start of the call, so that its eye opens with the call."""
+    delayable: ClassVar[bool] = False
+    """Whether earlier utterances may be shown to its eye later: it needs nothing but their words and facts."""
     captures: ClassVar[bool] = False
     """Whether its hits carry a value for templates."""
     anchorable: ClassVar[bool] = True

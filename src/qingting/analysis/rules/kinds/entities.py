@@ -119,6 +119,7 @@ class EntityKind(Kind):
     chinese: ClassVar[str] = "信息实体"
     Options: ClassVar[type] = EntityOptions
     shorthand: ClassVar[str] = "kind"
+    delayable: ClassVar[bool] = True
     captures: ClassVar[bool] = True
 
     def __init__(self, condition: Condition) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from qingting.analysis.findings import words_evidence
 from qingting.analysis.rules.kinds.base import Eye, Found, Kind
 from qingting.analysis.rules.model import Condition, Homophones
+from qingting.analysis.rules.patterns import compiled
 from qingting.analysis.rules.pinyin import SoundAlphabet
 from qingting.analysis.text import normalise
 from qingting.analysis.wording import at, quoted
@@ -34,20 +35,12 @@ def spoken(facts: UtteranceFacts, evidence: tuple[Evidence, ...], says: str, **m
     return Found(evidence=evidence, says=says, **values)  # type: ignore[arg-type]
 
 
-def compiled(pattern: str, *, ignore_case: bool = True) -> re.Pattern[str]:
-    """Compile a pattern; ValueError says what is wrong with it."""
-    try:
-        return re.compile(pattern, re.IGNORECASE if ignore_case else 0)
-    except re.error as error:
-        raise ValueError(f"no valid regular expression: {error.msg} at position {error.pos}") from error
-
-
 @dataclass(frozen=True, kw_only=True)
 class RegexOptions:
     """A pattern, searched in the text as written."""
 
     pattern: str
-    """Regular expression (Python); a group named `value` is captured."""
+    """Regular expression (RE2: no look-around, no back-references); a group `(?P<value>…)` is captured."""
     exclude: str = ""
     """The utterance may not match this one."""
     ignore_case: bool = True
@@ -66,6 +59,7 @@ class RegexKind(Kind):
     chinese: ClassVar[str] = "正则"
     Options: ClassVar[type] = RegexOptions
     shorthand: ClassVar[str] = "pattern"
+    delayable: ClassVar[bool] = True
     captures: ClassVar[bool] = True
 
     def __init__(self, condition: Condition) -> None:
@@ -95,7 +89,7 @@ class _RegexEye(Eye):
             return ()
         if self._kind.exclude is not None and self._kind.exclude.search(text):
             return ()
-        place = words_evidence(facts, *match.span(), operator=RegexKind.name)
+        place = words_evidence(facts, match.start(), match.end(), operator=RegexKind.name)
         value = match.groupdict().get("value") or ""
         says = f"{facts.role.chinese}在{at(place.start_ms)}说{quoted(place.quote)}"
         return (spoken(facts, (place,), says, value=value),)

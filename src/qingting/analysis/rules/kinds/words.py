@@ -40,11 +40,12 @@ def words_found(
     facts: UtteranceFacts, hits: Sequence[TermHit], *, operator: str, note: str = "", term: int = 0
 ) -> Found:
     """Build the hit of a condition from words of one utterance."""
-    places = apart([one.hit for one in hits])
+    alone = hits[0].hit if len(hits) == 1 else None
+    places = ((alone.start_char, alone.end_char),) if alone else apart([one.hit for one in hits])
     evidence = tuple(words_evidence(facts, start, end, operator=operator, note=note) for start, end in places)
     sure, reason = by_sound(hits)
-    quote = "、".join(one.quote for one in evidence[:_SHOWN_WORDS])
-    said = "、".join(quoted(one.quote) for one in evidence[:_SHOWN_WORDS])
+    quotes = [one.quote for one in evidence[:_SHOWN_WORDS]]
+    quote, said = "、".join(quotes), "、".join(map(quoted, quotes))
     return Found(
         at_ms=evidence[0].start_ms,
         start_ms=evidence[0].start_ms,
@@ -122,6 +123,7 @@ class WordsKind(Kind):
     chinese: ClassVar[str] = "关键词"
     Options: ClassVar[type] = WordsOptions
     shorthand: ClassVar[str] = "any"
+    delayable: ClassVar[bool] = True
 
     def __init__(self, condition: Condition) -> None:
         super().__init__(condition)
@@ -136,6 +138,7 @@ class WordsKind(Kind):
         self._in_one = wanted if options.within is Within.UTTERANCE else 0
         barred = {"without": options.without, "inside": options.ignore_inside}
         self._barred = PhraseBook({"": barred}) if any(barred.values()) else None
+        self._eye = _WordsEye(self)
 
     def terms(self) -> Iterable[Term]:
         """All words and their synonyms; with any, all words are one term."""
@@ -145,8 +148,8 @@ class WordsKind(Kind):
                 yield Term(word=variant, number=term, homophones=self.options.homophones)
 
     def open(self, so_far: CallSoFar, wake: Callable[[int], None]) -> Eye:
-        """Words need no state."""
-        return _WordsEye(self)
+        """Words need no state: all calls share one eye."""
+        return self._eye
 
     def label(self) -> str:
         """Write which words."""
