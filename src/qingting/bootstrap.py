@@ -28,6 +28,9 @@ from qingting.report.case_file import read_cases
 from qingting.report.formats.json import load as read_report
 from qingting.report.similar_cases import ListedCases
 from qingting.speech import catalog
+from qingting.speech.corrector import Corrector
+from qingting.speech.hot_words import FOLDER as HOT_WORD_FOLDER
+from qingting.speech.hot_words import HotWordList, join_lists, load_hot_words
 from qingting.speech.recognizer import Recognizer
 from qingting.speech.wrappers import CheckedEngine, LimitedEngine, RetryingEngine
 
@@ -125,8 +128,16 @@ def plans(settings: Settings) -> Callable[[str], Plan]:
     @functools.cache
     def plan_for(line_of_business: str) -> Plan:
         pack = _pack(settings, line_of_business)
+        vocabulary = _vocabulary(settings, pack)
+        corrects = settings.correct_terms and pack.correct_terms and vocabulary is not None
         return Plan(
-            pack=pack.label, analysis=analysis(pack), card=_card(settings, line_of_business), case_library=library
+            pack=pack.label,
+            analysis=analysis(pack),
+            card=_card(settings, line_of_business),
+            case_library=library,
+            vocabulary=vocabulary,
+            most_hot_words=settings.hot_words_per_call,
+            corrector=Corrector(vocabulary) if corrects and vocabulary is not None else None,
         )
 
     return plan_for
@@ -241,6 +252,13 @@ def lines_of_business(settings: Settings) -> tuple[str, ...]:
     """Ids of all packs, own ones included."""
     own = pack_names(settings.pack_folder) if settings.pack_folder else ()
     return tuple(sorted({*pack_names(), *own}))
+
+
+def _vocabulary(settings: Settings, pack: Pack) -> HotWordList | None:
+    """Return the lists of hot words that the pack names, as one."""
+    folder = settings.hot_word_folder or HOT_WORD_FOLDER
+    lists = [load_hot_words(name, folder=folder) for name in pack.hot_words]
+    return join_lists(lists) if lists else None
 
 
 def _card(settings: Settings, line_of_business: str) -> Card:

@@ -30,6 +30,8 @@ from qingting.model.transcript import EngineIdentity, Transcript, Utterance
 from qingting.report.assemble import assemble
 from qingting.report.card import Card
 from qingting.report.similar_cases import CaseLibrary
+from qingting.speech.corrector import Corrector
+from qingting.speech.hot_words import HOT_WORD_CHARACTERS, MOST_WORDS, HotWordList, choose_hot_words
 from qingting.speech.recognizer import Recognizer
 
 log = logging.getLogger(__name__)
@@ -48,14 +50,32 @@ class Plan:
     """Analyzers with the pack's options, phrases compiled."""
     card: Card
     hot_words: tuple[str, ...] = ()
-    """Words the engine should expect."""
+    """Words the engine should always expect."""
     case_library: CaseLibrary | None = None
     """Reviewed findings of other calls, shown beside serious findings; None shows none."""
+    vocabulary: HotWordList | None = None
+    """The line of business's words, of which each call gets a few; None without."""
+    most_hot_words: int = MOST_WORDS
+    """Words of the vocabulary that the engine gets at most."""
+    corrector: Corrector | None = None
+    """Puts misheard words of the vocabulary right; None leaves them."""
 
     @property
     def analyzers(self) -> tuple[Analyzer, ...]:
         """The analyzers that run."""
         return self.analysis.analyzers
+
+    def hot_words_for(self, call: CallInfo) -> tuple[str, ...]:
+        """Words the engine should expect in this call: fixed ones, then those its data and its business suggest."""
+        if self.vocabulary is None or not self.most_hot_words:
+            return self.hot_words
+        chosen = choose_hot_words(
+            self.vocabulary,
+            call.fields.values(),
+            most_words=self.most_hot_words,
+            most_characters=self.most_hot_words * HOT_WORD_CHARACTERS,
+        )
+        return tuple(dict.fromkeys((*self.hot_words, *chosen)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +167,9 @@ class Inspector:
         watch, began = Stopwatch(), time.perf_counter()
         audio = self._prepare(path, self._audio_options)
         began = watch.lap("audio", began)
-        utterances, engine = self._recognizer.transcribe(audio, hot_words=plan.hot_words)
+        utterances, engine = self._recognizer.transcribe(
+            audio, hot_words=plan.hot_words_for(call), corrector=plan.corrector
+        )
         began = watch.lap("speech", began)
         report = self._report(call, audio, utterances, engine, plan)
         watch.lap("analysis", began)

@@ -93,6 +93,12 @@ class Settings(BaseSettings):
     """Folder with the JSON reports of earlier calls: repeat contacts of the same customer are looked up in it."""
     case_library: Path | None = None
     """File of reviewed findings (JSON lines): reports show the nearest ones beside serious findings."""
+    hot_word_folder: Path | None = None
+    """Folder with own hot-word lists, named by packs; one of the same name replaces the built-in list."""
+    hot_words_per_call: Annotated[int, Field(ge=0, le=200)] = 16
+    """Hot words an engine gets per call; 0 gives it none."""
+    correct_terms: bool = True
+    """Put misheard words of the line of business right after recognition; a pack may turn it off for itself."""
     role_threshold: Annotated[float, Field(ge=0.5, le=1.0)] = 0.75
     """Below this confidence a role decision counts as unsure."""
     audio: AudioSettings = AudioSettings()

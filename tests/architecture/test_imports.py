@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "qingting"
 STAGES = {"audio", "speech", "analysis", "report", "chat"}
-FOUNDATION = {"model", "errors"}
-JOINERS = {"inspector", "bootstrap", "doctor", "cli", "testing"}
+FOUNDATION = {"model", "errors", "documents", "pinyin"}
+JOINERS = {"inspector", "evaluator", "bootstrap", "doctor", "cli", "testing"}
 HEAVY = {"torch", "transformers", "ctranslate2", "onnxruntime", "av", "numba", "faster_whisper", "opencc"}
 ENGINE_CLASSES_LIVE_IN = {"speech", "bootstrap", "testing"}
 
@@ -45,7 +45,7 @@ def own_units(path: Path) -> set[str]:
 def allowed_for(unit: str) -> set[str] | None:
     if unit == "model":
         return {"model"}
-    if unit in {"errors", "settings"}:
+    if unit in {"errors", "settings", "documents", "pinyin"}:
         return {"errors"}
     if unit in STAGES:
         return FOUNDATION | {unit}

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from qingting.analysis.documents import Document, read_document
 from qingting.analysis.text import Hit, NormalText, PhraseBook, Reading, normalise, not_inside
+from qingting.documents import Document, read_document
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qingting.analysis.documents import Document, read_document
+from qingting.documents import Document, read_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

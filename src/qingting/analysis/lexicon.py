@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from qingting.analysis.documents import Document, read_document
+from qingting.documents import Document, read_document
 from qingting.errors import PackError
 
 FOLDER = Path(__file__).parent / "lexicons"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qingting.analysis.documents import Place
+    from qingting.documents import Place
 
 FILES = "files"
 """Metadata key of options that list files: a pack's paths are taken from its own folder."""

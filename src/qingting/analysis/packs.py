@@ -13,16 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qingting.analysis.documents import Document, Place, pack_error, read_document
 from qingting.analysis.options import FILES, OptionError, build_options, names_a_file
 from qingting.analysis.tools import Tools
+from qingting.documents import Document, Place, pack_error, read_document
 from qingting.errors import PackError
 
 if TYPE_CHECKING:
     from qingting.analysis.analyzer import Analyzer
 
 FOLDER = Path(__file__).parent / "packs"
-_KNOWN = ("id", "name", "version", "extends", "description", "analyzers")
+_WORDS = ("id", "name", "version", "extends", "description")
+_KNOWN = (*_WORDS, "hot_words", "correct_terms", "analyzers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,10 @@ class Pack:
     """Analyzer id -> option name -> plain value; analyzers not named run with their defaults."""
     switched_off: frozenset[str] = frozenset()
     """Ids of analyzers that the pack turns off (`knowledge: false`)."""
+    hot_words: tuple[str, ...] = ()
+    """Names of the lists of words that recognition should expect, own ones before inherited ones."""
+    correct_terms: bool = True
+    """Whether misheard words of those lists are put right."""
     documents: tuple[Document, ...] = ()
     """The files it was read from, the extended ones first."""
 
@@ -66,7 +71,7 @@ def _load(name: str | Path, folder: Path, loading: tuple[Path, ...]) -> Pack:
     if path in loading:
         raise PackError(f"{path.name}: packs extend each other in a circle.", remedy="Remove one `extends:`.")
     document = read_document(path)
-    words = {key: _word(document, key, required=key in ("id", "name", "version")) for key in _KNOWN[:-1]}
+    words = {key: _word(document, key, required=key in ("id", "name", "version")) for key in _WORDS}
     for key in document.data:
         if key not in _KNOWN:
             raise document.error((key,), "no field has this name", f"Known fields: {', '.join(_KNOWN)}.")
@@ -83,6 +88,8 @@ def _load(name: str | Path, folder: Path, loading: tuple[Path, ...]) -> Pack:
         description=words["description"],
         analyzers={analyzer: _without_removed(values) for analyzer, values in merged.items()},
         switched_off=inherited_off | switched_off,
+        hot_words=_hot_words(document, base.hot_words if base else ()),
+        correct_terms=_switch(document, "correct_terms", otherwise=base.correct_terms if base else True),
         documents=(*(base.documents if base else ()), document),
     )
 
@@ -103,6 +110,26 @@ def _word(document: Document, key: str, *, required: bool) -> str:
         return ""
     if not isinstance(value, str) or not value.strip():
         raise document.error((key,), f"`{key}` must be text", f'Write `{key}: "…"` with quotes.')
+    return value
+
+
+def _hot_words(document: Document, inherited: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of lists: a name or several; a list may extend another, so that naming one is enough as a rule."""
+    value = document.data.get("hot_words")
+    if value is None:
+        return inherited
+    names = value if isinstance(value, list) else [value]
+    if not all(isinstance(name, str) and name.strip() for name in names):
+        raise document.error(
+            ("hot_words",), "must name lists of hot words", "Write a name, or [one, two]; [] for none."
+        )
+    return tuple(names)
+
+
+def _switch(document: Document, key: str, *, otherwise: bool) -> bool:
+    value = document.data.get(key, otherwise)
+    if not isinstance(value, bool):
+        raise document.error((key,), "must be true or false", "Write `true` or `false` without quotes.")
     return value
 
 

@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "inspect": ("qingting.cli.inspect:inspect", "Inspect recordings: files, folders, globs."),
     "report": ("qingting.cli.report:report", "Verify, render, review or re-analyse stored reports."),
     "rules": ("qingting.cli.rules:rules", "Check, test, explain and backtest rule files."),
+    "evaluate": ("qingting.cli.evaluate:evaluate", "Measure recognition on recordings with reference texts."),
     "analyzers": ("qingting.cli.catalogues:analyzers", "List the inspection dimensions."),
     "engines": ("qingting.cli.catalogues:engines", "List the speech engines."),
     "doctor": ("qingting.cli.doctor:doctor", "Check this installation and say how to mend it."),

@@ -34,6 +34,8 @@ class Flag(StrEnum):
     """Traditional characters were converted; the original is kept."""
     LANGUAGE_MISSING = "language_missing"
     """The engine gave no language label."""
+    CORRECTED = "corrected"
+    """A misheard term of the line of business was put right; what was heard is kept in `corrections`."""
     REFUSED = "refused"
     """Recognition of this utterance failed after retries; it has no text."""
 
@@ -45,7 +47,7 @@ class Flag(StrEnum):
     @property
     def doubtful(self) -> bool:
         """Whether findings resting on such an utterance should go to review."""
-        return self not in (Flag.SIMPLIFIED, Flag.LANGUAGE_MISSING, Flag.TIMES_SPREAD)
+        return self not in (Flag.SIMPLIFIED, Flag.LANGUAGE_MISSING, Flag.TIMES_SPREAD, Flag.CORRECTED)
 
 
 _FLAG_WORDS = {
@@ -60,6 +62,7 @@ _FLAG_WORDS = {
     Flag.TIMES_SPREAD: "逐字时间为估算",
     Flag.SIMPLIFIED: "繁体已转简体",
     Flag.LANGUAGE_MISSING: "未给出语种",
+    Flag.CORRECTED: "业务词已纠正",
     Flag.REFUSED: "识别失败",
 }
 
@@ -73,6 +76,22 @@ class TimedText:
     end_ms: int
     confidence: float | None = None
     """0 to 1, or None where the engine has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction:
+    """A misheard term that was put right."""
+
+    start_char: int
+    """Offset in the utterance's text."""
+    end_char: int
+    """Exclusive; the term has as many characters as what was heard."""
+    heard: str
+    """The engine's characters."""
+    written: str
+    """The term that stands there now."""
+    why: str
+    """Chinese: the evidence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +122,8 @@ class Utterance:
     engine: str = ""
     """Name of the engine that made the text."""
     flags: tuple[Flag, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    """Misheard terms that were put right, in order; `text` holds the terms."""
     voice: VoiceFacts | None = None
     """Acoustic facts; None for text conversations."""
 

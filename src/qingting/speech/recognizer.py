@@ -13,6 +13,7 @@ from qingting.errors import EngineError
 from qingting.model.audio import PreparedAudio, SpeechSpan, VoiceFacts
 from qingting.model.call import Role
 from qingting.model.transcript import EngineIdentity, Flag, TimedText, Utterance
+from qingting.speech.corrector import Corrector, correct_utterances
 from qingting.speech.engine import SAMPLE_RATE_HERTZ, Clip, Recognition, RecognitionOptions, SpeechEngine
 from qingting.speech.guards import clear_speech, run_guards
 from qingting.speech.text_form import to_text_form
@@ -60,6 +61,7 @@ class Recognizer:
         *,
         hot_words: Sequence[str] = (),
         language: str | None = None,
+        corrector: Corrector | None = None,
         progress: Progress | None = None,
     ) -> tuple[tuple[Utterance, ...], EngineIdentity]:
         """Utterances in order of start_ms (ties: end_ms, then party), and the engine that made them.
@@ -67,14 +69,15 @@ class Recognizer:
         Spans where nobody said a word are left out, unless somebody clearly spoke: those
         become utterances without text, flagged EMPTY_ANSWER. A batch the engine failed on
         becomes utterances flagged REFUSED. Roles are UNSURE: they are decided later.
+        `corrector` puts misheard terms right, times stay. Engines without hot words get none.
         Raises the EngineError when every batch failed.
         """
         order = sorted(
             range(len(prepared.spans)),
             key=lambda i: (prepared.spans[i].start_ms, prepared.spans[i].end_ms, prepared.spans[i].party),
         )
-        options = RecognitionOptions(language=language, hot_words=tuple(hot_words))
         capabilities = self._engine.capabilities
+        options = RecognitionOptions(language=language, hot_words=tuple(hot_words) if capabilities.hot_words else ())
         size = max(1, self._options.batch_clips or capabilities.preferred_batch)
         longest_ms = int(capabilities.longest_clip_seconds * 1000)
         widened = _with_margins(prepared, self._options.margin_ms)
@@ -97,6 +100,8 @@ class Recognizer:
                 progress(first + len(batch), len(order))
         if failure is not None and refused == len(order):
             raise failure
+        if corrector is not None:
+            drafts = correct_utterances(drafts, corrector)
         return tuple(_numbered(drafts)), self._engine.identity
 
     def _cut(self, prepared: PreparedAudio, index: int, widened: tuple[int, int], longest_ms: int) -> _Piece:

@@ -10,11 +10,11 @@ import pytest
 
 from qingting.analysis.analyzers._compliance_items import Item
 from qingting.analysis.discovery import discover
-from qingting.analysis.documents import parse_document
 from qingting.analysis.lexicon import groups, lexicon, lexicon_names
 from qingting.analysis.options import OptionError, build_options
 from qingting.analysis.packs import build_analyzers, load_pack, pack_names
 from qingting.analysis.text import normalise
+from qingting.documents import parse_document
 from qingting.errors import PackError
 from qingting.model.finding import Level
 
@@ -93,6 +93,18 @@ analyzers:
     assert items["own"].level is Level.MEDIUM
 
 
+def test_hot_words_are_inherited_or_replaced(tmp_path: Path) -> None:
+    child = 'id: "child"\nname: "子"\nversion: "1"\nextends: "mine"\n'
+    write(tmp_path, HEAD + "hot_words: [one, two]\ncorrect_terms: false\n")
+    write(tmp_path, child, "child")
+    write(tmp_path, child + "hot_words: three\ncorrect_terms: true\n", "other")
+    assert load_pack("child", folder=tmp_path).hot_words == ("one", "two")
+    assert not load_pack("child", folder=tmp_path).correct_terms
+    assert load_pack("other", folder=tmp_path).hot_words == ("three",)
+    assert load_pack("other", folder=tmp_path).correct_terms
+    assert all(load_pack(name).hot_words == (name,) for name in pack_names())
+
+
 def test_a_pack_can_turn_an_inherited_switch_on_again(tmp_path: Path) -> None:
     write(tmp_path, HEAD + "analyzers: {keywords: false}\n", "mine")
     child = write(
@@ -112,6 +124,9 @@ def test_a_pack_can_turn_an_inherited_switch_on_again(tmp_path: Path) -> None:
         ('id: "a"\nname: "b"\nversion: 1\n', 3, "`version`"),
         (HEAD + "analysers: {}\n", 4, "no field"),
         (HEAD + "analyzers: []\n", 4, "mapping"),
+        (HEAD + "hot_words: 5\n", 4, "lists of hot words"),
+        (HEAD + "hot_words: [a, 5]\n", 4, "lists of hot words"),
+        (HEAD + 'correct_terms: "no"\n', 4, "true or false"),
         (HEAD + "analyzers:\n  keywords: 3\n", 5, "options or `false`"),
     ],
 )

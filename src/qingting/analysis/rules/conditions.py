@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qingting.analysis.documents import Place
 from qingting.analysis.options import OptionError, build_options
 from qingting.analysis.rules import plain
 from qingting.analysis.rules.kinds import KINDS
 from qingting.analysis.rules.model import Anchor, Condition, Homophones, Position, Side, Speaker
+from qingting.documents import Place
 from qingting.errors import PackError
 
 

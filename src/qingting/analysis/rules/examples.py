@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from qingting.analysis.documents import Place
 from qingting.analysis.options import OptionError, build_options
 from qingting.analysis.rules.model import Example, ExampleLookup, ExampleTurn
 from qingting.analysis.rules.plain import as_list, as_mapping, known_keys, number_as_text
+from qingting.documents import Place
 from qingting.errors import ScriptError
 from qingting.model.audio import VoiceFacts
 from qingting.model.call import CallInfo, DesktopEvent, Role

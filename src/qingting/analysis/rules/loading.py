@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qingting.analysis.documents import Document, Place, parse_document, read_document
 from qingting.analysis.options import OptionError, build_options, names_a_file
 from qingting.analysis.rules.model import Rule, RuleFile
 from qingting.analysis.rules.reading import FileDefaults, check_id, homophones_of, phrase_groups, read_rule
+from qingting.documents import Document, Place, parse_document, read_document
 from qingting.errors import PackError
 
 if TYPE_CHECKING:

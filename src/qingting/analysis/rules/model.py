@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from qingting.analysis.documents import Place
-from qingting.analysis.rules.pinyin import DEFAULT_CONFUSIONS, Confusion
+from qingting.documents import Place
 from qingting.model.call import DesktopKind, Role
 from qingting.model.finding import Level, Polarity
+from qingting.pinyin import DEFAULT_CONFUSIONS, Confusion
 
 
 class Speaker(StrEnum):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
-from qingting.analysis.documents import Place
 from qingting.analysis.options import OptionError
+from qingting.documents import Place
 
 
 def as_mapping(value: object, place: Place) -> Mapping[str, object]:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from qingting.analysis.documents import Place
 from qingting.analysis.options import OptionError, build_options
 from qingting.analysis.rules.conditions import ConditionReader
 from qingting.analysis.rules.examples import read_examples
@@ -26,6 +25,7 @@ from qingting.analysis.rules.model import (
 from qingting.analysis.rules.plain import as_list, as_mapping, as_text, known_keys, suggest, texts_of_tests
 from qingting.analysis.rules.templates import CALL_FIELDS, FIELDS, places
 from qingting.analysis.text import normalise
+from qingting.documents import Place
 from qingting.model.call import Role
 from qingting.model.finding import Level, Polarity
 

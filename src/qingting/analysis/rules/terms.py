@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import ahocorasick
 
 from qingting.analysis.rules.kinds import Term, TermHit
-from qingting.analysis.rules.pinyin import SoundAlphabet, cuts_known_word, likeness
 from qingting.analysis.text import Hit, longest, normalise
 from qingting.model.call import Role
+from qingting.pinyin import SoundAlphabet, cuts_known_word, likeness
 
 if TYPE_CHECKING:
     from qingting.analysis.rules.model import Homophones

@@ -47,6 +47,8 @@ class Piece:
     """Colour class of the weightiest finding; empty for plain text."""
     anchor: str = ""
     title: str = ""
+    heard: str = ""
+    """What the engine had written here; empty where nothing was corrected."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,15 +300,25 @@ def _pieces(
     borders = {0, len(text)}
     for evidence, _ in quoted:
         borders |= {min(max(at, 0), len(text)) for at in (evidence.start_char, evidence.end_char)}
+    for one in utterance.corrections:
+        borders |= {min(max(at, 0), len(text)) for at in (one.start_char, one.end_char)}
     cuts = sorted(borders)
     pieces = []
     for start, end in pairwise(cuts):
         over = weighty(f for e, f in quoted if e.start_char <= start and end <= e.end_char)
+        heard = "".join(
+            one.heard[max(start - one.start_char, 0) : end - one.start_char]
+            for one in utterance.corrections
+            if one.start_char <= start and end <= one.end_char
+        )
         if not over:
-            pieces.append(Piece(text=text[start:end]))
+            pieces.append(Piece(text=text[start:end], heard=heard))
             continue
-        title = "；".join(dict.fromkeys(finding.title for finding in over))
-        pieces.append(Piece(text=text[start:end], kind=kind_of(over[0]), anchor=anchors[over[0].id], title=title))
+        remarks = [finding.title for finding in over] + ([f"识别原文：{heard}"] if heard else [])
+        title = "；".join(dict.fromkeys(remarks))
+        pieces.append(
+            Piece(text=text[start:end], kind=kind_of(over[0]), anchor=anchors[over[0].id], title=title, heard=heard)
+        )
     return tuple(pieces)
 
 

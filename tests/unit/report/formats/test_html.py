@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qingting.model.call import Role
+from qingting.model.transcript import Correction, Flag
 from qingting.report.formats.html import render_html
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "path", "circle", "rect"}
@@ -344,3 +345,21 @@ def test_every_text_has_enough_contrast(dark):
     assert found["card"] == ("#191f28" if dark else "#ffffff")
     poor = {pair: round(contrast(found[pair[0]], found[pair[1]]), 2) for pair in PAIRS}
     assert {pair: ratio for pair, ratio in poor.items() if ratio < 4.5} == {}
+
+
+def test_corrected_words_show_what_was_heard(build):
+    corrected = Correction(start_char=2, end_char=4, heard="头诉", written="投诉", why="同音")
+    transcript = build.transcript_of([(Role.CUSTOMER, 1000, "我要投诉你们。")])
+    first = replace(transcript.utterances[0], corrections=(corrected,), flags=(Flag.CORRECTED,))
+    transcript = replace(transcript, utterances=(first,))
+    evidence = build.quote(transcript, 0, "要投诉")
+    finding = build.found("keywords.negative", "客户要投诉", [evidence])
+    page = Page(render_html(build.report_of(transcript, [finding])))
+    spans = [e for e in page.elements if e.get("class") == "corrected"]
+    assert [span["title"] for span in spans] == ["识别原文：头诉"]
+    marks = [e for e in page.elements if e["tag"] == "mark"]
+    assert [(mark["text"], mark["title"]) for mark in marks] == [
+        ("要", "客户要投诉"),
+        ("投诉", "客户要投诉；识别原文：头诉"),
+    ]
+    assert any("业务词已纠正" in e["text"] for e in page.elements if e.get("class") == "tag")

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from qingting.analysis.analyzer import SpeechStart
     from qingting.analysis.context import CallSoFar, UtteranceFacts
     from qingting.analysis.rules.model import Condition, Homophones
-    from qingting.analysis.rules.pinyin import Likeness
     from qingting.analysis.signals import Signal
     from qingting.analysis.text import Hit
     from qingting.model.finding import Evidence
     from qingting.model.transcript import Utterance
+    from qingting.pinyin import Likeness
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

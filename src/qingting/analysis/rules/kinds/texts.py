@@ -13,9 +13,9 @@ from qingting.analysis.findings import words_evidence
 from qingting.analysis.rules.kinds.base import Eye, Found, Kind
 from qingting.analysis.rules.model import Condition, Homophones
 from qingting.analysis.rules.patterns import compiled
-from qingting.analysis.rules.pinyin import SoundAlphabet
 from qingting.analysis.text import normalise
 from qingting.analysis.wording import at, quoted
+from qingting.pinyin import SoundAlphabet
 
 if TYPE_CHECKING:
     from qingting.analysis.context import CallSoFar, UtteranceFacts

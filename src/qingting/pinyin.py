@@ -7,6 +7,7 @@ polyphones with two; a word's own reading is chosen by its context.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -120,11 +121,17 @@ class SoundAlphabet:
             first[code] = coded[0]
             second[code] = coded[-1]
         self._first, self._second = first, second
+        self._letters, self._confusions = letters, confusions
 
     def write(self, text: str) -> tuple[str, ...]:
         """Sounds of a text by the characters' first readings, then by their second where any has one."""
         first, second = text.translate(self._first), text.translate(self._second)
         return (first,) if first == second else (first, second)
+
+    def write_syllables(self, syllables: Sequence[str]) -> str:
+        """Sounds of syllables without tones, as `write` gives them; empty when one of them is no common sound."""
+        found = [self._letters.get(fold(syllable, self._confusions), "") for syllable in syllables]
+        return "".join(found) if all(found) else ""
 
     def variants(self, word: str) -> tuple[str, ...]:
         """All sounds a word can have by its characters' readings, at most eight."""

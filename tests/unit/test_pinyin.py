@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qingting.analysis.rules.pinyin import DEFAULT_CONFUSIONS, Confusion, fold, likeness, split_tone
+from qingting.pinyin import DEFAULT_CONFUSIONS, Confusion, fold, likeness, split_tone
 
 DEFAULT = frozenset(DEFAULT_CONFUSIONS)
 
