@@ -43,3 +43,20 @@ prepare_environment() {
     --no-build-isolation --editable .
   printf '%s' "$wanted" >"$stamp"
 }
+
+# prepare_qwen: adds to $VENV what runs Qwen3-ASR in process; after prepare_environment.
+prepare_qwen() {
+  local stamp=$VENV/.installed-qwen wanted
+  wanted=$(cat requirements/qwen.txt requirements/torch.txt | cksum)
+  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
+    return
+  fi
+  step "installing torch and Transformers (200 MB to download for the processor's build, gigabytes for a graphics card's)"
+  "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input --require-hashes --no-deps --progress-bar on \
+    --quiet --quiet -r requirements/qwen.txt || fail "installation failed; check the network and run this again"
+  # Pinned, but without a hash: pip takes the build that its index has for this machine. Where that is the one for
+  # graphics cards, PIP_EXTRA_INDEX_URL with PyTorch's index of processor builds makes it the small one.
+  "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar on --quiet --quiet \
+    -r requirements/torch.txt || fail "torch could not be installed; the tests of Qwen3-ASR in process need it"
+  printf '%s' "$wanted" >"$stamp"
+}

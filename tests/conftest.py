@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from qingting.speech.qwen3_weights import missing_libraries
+from qingting.testing.tiny_qwen3 import TinyQwen3, tiny_qwen3
+
 # Time limits per example would test the machine, not the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-GROUPS = {"unit", "contract", "integration", "end_to_end", "architecture"}
+GROUPS = {"unit", "contract", "integration", "end_to_end", "architecture", "vllm"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -22,3 +26,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if group not in GROUPS:
             raise pytest.UsageError(f"{item.nodeid} is in no group; groups are {sorted(GROUPS)}")
     items.sort(key=lambda item: item.path.relative_to(here).parts[0] not in {"end_to_end", "integration"})
+
+
+@pytest.fixture(scope="session")
+def qwen_libraries() -> None:
+    """Torch and Transformers; without them the test is skipped, but never in continuous integration."""
+    missing = missing_libraries()
+    if missing and not os.environ.get("CI"):
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    assert not missing
+
+
+@pytest.fixture(scope="session")
+def tiny(qwen_libraries: None) -> TinyQwen3:
+    """The tiny Qwen3-ASR, made once per change of its code."""
+    return tiny_qwen3(Path(__file__).parents[1] / ".cache")

@@ -12,11 +12,12 @@ import sys
 from pathlib import Path
 
 import click
+from pydantic import BaseModel
 
 from qingting import errors
 from qingting.analysis.discovery import discover
 from qingting.cli import COMMANDS, app
-from qingting.settings import AudioSettings, Settings
+from qingting.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 HEAD = "<!-- Written by tools/write_reference.py from the code; do not edit. -->\n\n"
@@ -28,14 +29,19 @@ def settings_page() -> str:
     lines += ["Environment variables win over `qingting.toml` (or the file that `QINGTING_CONFIG` names).\n"]
     lines += ["| setting | environment variable | default | meaning |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        if name == "audio":
-            continue
-        lines.append(_setting(name, f"QINGTING_{name.upper()}", field))
-    for name, field in AudioSettings.model_fields.items():
-        lines.append(_setting(f"audio.{name}", f"QINGTING_AUDIO__{name.upper()}", field))
+        if name not in SECTIONS:
+            lines.append(_setting(name, f"QINGTING_{name.upper()}", field))
+    for section, kind in SECTIONS.items():
+        for name, field in kind.model_fields.items():
+            lines.append(_setting(f"{section}.{name}", f"QINGTING_{section.upper()}__{name.upper()}", field))
     return "\n".join(lines) + "\n"
 
 
+SECTIONS: dict[str, type[BaseModel]] = {
+    name: field.annotation
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}
 DEFAULTS = {"workers": "one per core", "cache_folder": "`~/.cache/qingting`"}
 """Defaults that differ from machine to machine."""
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qingting.analysis.contact_history import KnownContacts, contacts_of
 from qingting.analysis.discovery import discover
@@ -28,6 +28,7 @@ from qingting.report.case_file import read_cases
 from qingting.report.formats.json import load as read_report
 from qingting.report.similar_cases import ListedCases
 from qingting.speech import catalog
+from qingting.speech.aligner import Aligner, Qwen3AlignerSettings, Qwen3ForcedAligner, aligner_availability
 from qingting.speech.corrector import Corrector
 from qingting.speech.hot_words import FOLDER as HOT_WORD_FOLDER
 from qingting.speech.hot_words import HotWordList, join_lists, load_hot_words
@@ -70,7 +71,9 @@ def open_inspector(
     chosen = engine if engine is not None or text_only else open_engine(settings)
     options = audio_options(settings, raw=raw, noise_reduction=noise_reduction)
     timeout = settings.audio.decode_timeout_seconds
+    aligner: Aligner | None = None
     try:
+        aligner = None if chosen is None else open_aligner(settings, chosen)
         with WorkerPool(PREPARE, workers=settings.workers, timeout_seconds=timeout) as pool:
 
             def prepare(path: Path, audio: AudioOptions) -> PreparedAudio:
@@ -79,12 +82,14 @@ def open_inspector(
 
             yield Inspector(
                 prepare=prepare,
-                recognizer=None if chosen is None else Recognizer(chosen),
+                recognizer=None if chosen is None else Recognizer(chosen, aligner=aligner),
                 plan_for=plans(settings),
                 audio_options=options,
                 role_threshold=settings.role_threshold,
             )
     finally:
+        if aligner is not None:
+            aligner.close()
         if owned and chosen is not None:
             chosen.close()
 
@@ -94,8 +99,34 @@ def open_engine(settings: Settings) -> SpeechEngine:
 
     Raises UnknownEngineError, or the reason why it cannot run here.
     """
-    engine = catalog.create(settings.engine, cache=settings.cache_folder, workers=settings.workers)
+    engine = catalog.create(
+        settings.engine, sections=engine_sections(settings), cache=settings.cache_folder, workers=settings.workers
+    )
     return LimitedEngine(RetryingEngine(CheckedEngine(engine)), concurrent=settings.workers)
+
+
+def engine_sections(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The settings' sections of single engines, by engine name; secrets are opened."""
+    server = settings.qwen3_server
+    fields = {name: getattr(server, name) for name in type(server).model_fields}
+    return {
+        "qwen3-server": {**fields, "api_key": server.api_key.get_secret_value()},
+        "qwen3-local": settings.qwen3_local.model_dump(),
+    }
+
+
+def open_aligner(settings: Settings, engine: SpeechEngine) -> Aligner | None:
+    """Open the aligner where the engine gives no word times and the settings allow it, else None.
+
+    With `aligner.use = "on"` raises the reason why it cannot run; with `auto` it is left out then.
+    """
+    section = settings.aligner
+    if section.use == "off" or engine.capabilities.word_times:
+        return None
+    chosen = Qwen3AlignerSettings(**section.model_dump(exclude={"use"}))
+    if section.use == "auto" and not aligner_availability(chosen).available:
+        return None
+    return Qwen3ForcedAligner(chosen)
 
 
 def audio_options(

@@ -34,7 +34,7 @@ NEEDED_DECODERS = (
     "g722",
 )
 """Decoders that the formats of the audio stage need."""
-REPORTED_PACKAGES = ("numpy", "numba", "av", "soxr", "pydantic", "ctranslate2", "tokenizers")
+REPORTED_PACKAGES = ("numpy", "numba", "av", "soxr", "pydantic", "ctranslate2", "tokenizers", "torch", "transformers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +65,8 @@ def examine() -> Iterator[Check]:
         ("codecs", _codecs),
         ("decoding process", _worker),
         ("engines", _engines),
+        ("speech servers", _speech_servers),
+        ("aligner", _aligner),
         ("analyzers", _analyzers),
     ]
     for name, look in examinations:
@@ -147,19 +149,49 @@ def _worker(settings: Settings) -> Iterator[Check]:
 
 
 def _engines(settings: Settings) -> Iterator[Check]:
+    from qingting.bootstrap import engine_sections
     from qingting.speech import catalog
 
+    sections = engine_sections(settings)
     for name in catalog.engine_names():
-        found = catalog.availability(name)
+        found = catalog.availability(name, sections)
         state: State = "ok" if found.available else "warning"
         yield Check(name=f"engine {name}", state=state, detail=found.detail, remedy=found.remedy)
     if settings.engine == catalog.AUTO:
-        yield Check(name="engine choice", state="ok", detail=catalog.choose().explanation)
+        yield Check(name="engine choice", state="ok", detail=catalog.choose(sections).explanation)
         return
-    chosen = catalog.availability(settings.engine)
+    chosen = catalog.availability(settings.engine, sections)
     state = "ok" if chosen.available else "fault"
     detail = f"{settings.engine}: the settings name it"
     yield Check(name="engine choice", state=state, detail=detail, remedy=chosen.remedy)
+
+
+def _speech_servers(settings: Settings) -> Iterator[Check]:
+    """Every Qwen3-ASR server that the settings name."""
+    from qingting.bootstrap import engine_sections
+    from qingting.speech.qwen3_health import look_at
+    from qingting.speech.qwen3_server import Qwen3ServerSettings
+
+    if settings.qwen3_server.urls:
+        for found in look_at(Qwen3ServerSettings(**engine_sections(settings)["qwen3-server"])):
+            state: State = "ok" if found.usable else "warning"
+            yield Check(name=f"speech server {found.url}", state=state, detail=found.detail, remedy=found.remedy)
+
+
+def _aligner(settings: Settings) -> Iterator[Check]:
+    from qingting.speech.aligner import Qwen3AlignerSettings, aligner_availability
+
+    section = settings.aligner
+    if section.use == "off":
+        yield Check(
+            name="aligner", state="ok", detail="switched off: where an engine has no word times they are estimates"
+        )
+        return
+    found = aligner_availability(Qwen3AlignerSettings(**section.model_dump(exclude={"use"})))
+    needed: State = "fault" if section.use == "on" else "warning"
+    yield Check(
+        name="aligner", state="ok" if found.available else needed, detail=found.detail, remedy=found.remedy
+    )  # fmt: skip
 
 
 def _analyzers(settings: Settings) -> Iterator[Check]:

@@ -11,9 +11,10 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -68,6 +69,77 @@ class MeaningSettings(BaseModel):
         return self
 
 
+class Qwen3ServerSection(BaseModel):
+    """Servers that run Qwen3-ASR (docs/how-to/qwen3-server.md)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    urls: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses, separated by commas or as a list; without any, the engine is not used."""
+    model: Annotated[str, Field(min_length=1)] = "Qwen/Qwen3-ASR-0.6B"
+    """Name the servers serve the model by."""
+    revision: str = ""
+    """Commit of the weights, for the evidence chain."""
+    api_key: SecretStr = SecretStr("")
+    """Key the servers were started with."""
+    max_in_flight: Annotated[int, Field(ge=1, le=1024)] = 32
+    """Requests one server gets at once."""
+    connect_timeout_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """For a connection."""
+    request_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """For one request; a late one is asked again, elsewhere if possible."""
+    total_timeout_seconds: Annotated[float, Field(gt=0)] = 180.0
+    """For one utterance, repetitions and the wait for a server that starts again included."""
+    attempts: Annotated[int, Field(ge=1, le=20)] = 4
+    """Requests per utterance that may reach a server and fail."""
+    verify_tls: bool = True
+    """Check the servers' certificates."""
+    ca_file: Path | None = None
+    """Certificates to trust instead of the system's."""
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Environment variables hold one text."""
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+class Qwen3LocalSection(BaseModel):
+    """Qwen3-ASR in process."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    model: str = "Qwen/Qwen3-ASR-0.6B"
+    """Folder with weights, or a name that ModelScope and Hugging Face know."""
+    source: Annotated[str, Field(pattern="^(auto|modelscope|huggingface)$")] = "auto"
+    """`auto` uses what was downloaded before; `modelscope` and `huggingface` download what is missing."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1` …"""
+    dtype: Annotated[str, Field(pattern="^(auto|float32|float16|bfloat16)$")] = "auto"
+    """`auto`: bfloat16 on graphics cards that have it, float16 on others, float32 on the processor."""
+    batch: Annotated[int, Field(ge=1, le=512)] = 16
+    """Utterances decoded together."""
+    threads: Annotated[int, Field(ge=0, le=256)] = 0
+    """Processor threads; 0 leaves torch's own choice."""
+
+
+class AlignerSection(BaseModel):
+    """Word times for engines that give none (Qwen3-ASR)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    use: Annotated[str, Field(pattern="^(auto|on|off)$")] = "auto"
+    """`auto`: where it is needed and its weights are on this machine; `on`: it is an error when they are missing."""
+    model: str = "Qwen/Qwen3-ForcedAligner-0.6B"
+    """Folder with weights, or a name that ModelScope and Hugging Face know."""
+    source: Annotated[str, Field(pattern="^(auto|modelscope|huggingface)$")] = "auto"
+    """As for `qwen3_local`."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1` …"""
+    dtype: Annotated[str, Field(pattern="^(auto|float32|float16|bfloat16)$")] = "auto"
+    """As for `qwen3_local`."""
+
+
 class Settings(BaseSettings):
     """Configuration of one installation."""
 
@@ -105,6 +177,12 @@ class Settings(BaseSettings):
     """Bounds and choices for recordings."""
     meaning: MeaningSettings = MeaningSettings()
     """Sentence vectors for rules that compare by meaning."""
+    qwen3_server: Qwen3ServerSection = Qwen3ServerSection()
+    """Servers that run Qwen3-ASR."""
+    qwen3_local: Qwen3LocalSection = Qwen3LocalSection()
+    """Qwen3-ASR in process."""
+    aligner: AlignerSection = AlignerSection()
+    """Word times for engines that give none."""
 
     @classmethod
     def settings_customise_sources(

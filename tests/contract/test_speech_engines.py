@@ -19,11 +19,18 @@ def wrapped(engine):
     return MeteredEngine(FallbackEngine(RetryingEngine(LimitedEngine(CheckedEngine(engine), concurrent=1)), engine))
 
 
-@pytest.fixture(scope="module", params=engine_names())
+def in_its_group(name):
+    return pytest.param(name, marks=pytest.mark.xdist_group("qwen3")) if name == "qwen3-local" else name
+
+
+@pytest.fixture(scope="module", params=[in_its_group(name) for name in engine_names()])
 def inner(request, tmp_path_factory):
-    if not availability(request.param).available:
+    sections = {}
+    if request.param == "qwen3-local":
+        sections["qwen3-local"] = {"model": str(request.getfixturevalue("tiny").native)}
+    if not availability(request.param, sections).available:
         pytest.skip(f"{request.param} cannot run here")
-    engine = create(request.param, cache=tmp_path_factory.mktemp("cache"))
+    engine = create(request.param, sections=sections, cache=tmp_path_factory.mktemp("cache"))
     yield engine
     engine.close()
 

@@ -63,3 +63,17 @@ def test_a_wrong_file_is_named(content: str, named: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings()
     assert named in caught.value.cause
+
+
+def test_speech_servers_come_as_a_list_or_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("qingting.toml").write_text('[qwen3_server]\nurls = ["http://a:1", "http://b:2"]\n')
+    assert load_settings().qwen3_server.urls == ("http://a:1", "http://b:2")
+    monkeypatch.setenv("QINGTING_QWEN3_SERVER__URLS", "http://c:3, http://d:4/v1,")
+    assert load_settings().qwen3_server.urls == ("http://c:3", "http://d:4/v1")
+
+
+def test_the_servers_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QINGTING_QWEN3_SERVER__API_KEY", "top-secret")
+    settings = load_settings()
+    assert settings.qwen3_server.api_key.get_secret_value() == "top-secret"
+    assert "top-secret" not in repr(settings) + str(settings) + settings.model_dump_json()

@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("qingting.cli.evaluate:evaluate", "Measure recognition on recordings with reference texts."),
     "analyzers": ("qingting.cli.catalogues:analyzers", "List the inspection dimensions."),
     "engines": ("qingting.cli.catalogues:engines", "List the speech engines."),
+    "capacity": ("qingting.cli.capacity:capacity", "Compute or measure how many calls a speech server carries."),
     "doctor": ("qingting.cli.doctor:doctor", "Check this installation and say how to mend it."),
 }
 """Command -> (where it lives, its line in the help): listing them imports none of them."""

@@ -28,13 +28,16 @@ def analyzers(line_of_business: str) -> None:
 @click.command()
 def engines() -> None:
     """List the speech engines and whether each can run here."""
+    from qingting.bootstrap import engine_sections
+    from qingting.settings import load_settings
     from qingting.speech import catalog
 
+    sections = engine_sections(load_settings())
     table = Table(title="语音识别引擎", title_justify="left")
     for column in ("name", "说明", "可用", "detail"):
         table.add_column(column, overflow="fold")
     for name in catalog.engine_names():
-        found = catalog.availability(name)
+        found = catalog.availability(name, sections)
         detail = f"{found.detail} {found.remedy}".strip()
         table.add_row(name, catalog.entry(name).chinese, "是" if found.available else "否", detail)
     Console().print(table)

@@ -79,8 +79,10 @@ class Recognition:
     """Units with times relative to the clip's start, when the engine has them."""
     confidence: float | None = None
     """0 to 1, or None."""
+    unit_confidences: tuple[float, ...] = ()
+    """0 to 1, one per unit of `text` as `_units.units` counts them, when the engine has them without times."""
     flags: tuple[Flag, ...] = ()
-    """What the engine itself noticed (TRUNCATED, LOOP …)."""
+    """What the engine itself noticed (TRUNCATED, LOOP …); REFUSED: recognition of this clip alone failed."""
     engine: EngineIdentity | None = None
     """Set where another engine than the one asked made the text (fall-back)."""
 

@@ -13,10 +13,12 @@ from qingting.errors import EngineError
 from qingting.model.audio import PreparedAudio, SpeechSpan, VoiceFacts
 from qingting.model.call import Role
 from qingting.model.transcript import EngineIdentity, Flag, TimedText, Utterance
+from qingting.speech.aligner import Aligner
 from qingting.speech.corrector import Corrector, correct_utterances
 from qingting.speech.engine import SAMPLE_RATE_HERTZ, Clip, Recognition, RecognitionOptions, SpeechEngine
 from qingting.speech.guards import clear_speech, run_guards
 from qingting.speech.text_form import to_text_form
+from qingting.speech.unit_confidence import with_confidences
 from qingting.speech.word_times import time_units, voiced_stretches
 
 if TYPE_CHECKING:
@@ -50,9 +52,12 @@ class _Piece:
 class Recognizer:
     """Turns the speech spans of a recording into utterances with one engine."""
 
-    def __init__(self, engine: SpeechEngine, options: RecognizerOptions | None = None) -> None:
-        """The engine is not closed by the recognizer."""
+    def __init__(
+        self, engine: SpeechEngine, options: RecognizerOptions | None = None, *, aligner: Aligner | None = None
+    ) -> None:
+        """Neither is closed by the recognizer; the aligner is asked where an answer has no word times."""
         self._engine = engine
+        self._aligner = aligner
         self._options = options or RecognizerOptions()
 
     def transcribe(
@@ -104,6 +109,12 @@ class Recognizer:
             drafts = correct_utterances(drafts, corrector)
         return tuple(_numbered(drafts)), self._engine.identity
 
+    def clips(self, prepared: PreparedAudio) -> list[Clip]:
+        """Return the clips that transcribe() asks the engine for, in order of the recording's spans."""
+        longest_ms = int(self._engine.capabilities.longest_clip_seconds * 1000)
+        widened = _with_margins(prepared, self._options.margin_ms)
+        return [self._cut(prepared, n, widened[n], longest_ms).clip for n in range(len(prepared.spans))]
+
     def _cut(self, prepared: PreparedAudio, index: int, widened: tuple[int, int], longest_ms: int) -> _Piece:
         """The span's samples at 16 kHz with as much margin as is free."""
         span = prepared.spans[index]
@@ -117,6 +128,8 @@ class Recognizer:
         return _Piece(span=span, voice=prepared.voice[index], clip=clip, start_ms=start)
 
     def _utterance(self, piece: _Piece, answer: Recognition, options: RecognitionOptions) -> Utterance | None:
+        if Flag.REFUSED in answer.flags:
+            return self._refused(piece)
         guarded = run_guards(
             answer.text, answer.words, seconds=piece.clip.seconds, voice=piece.voice, hot_words=options.hot_words
         )
@@ -129,11 +142,12 @@ class Recognizer:
         if not answer.language:
             flags.append(Flag.LANGUAGE_MISSING)
         length_ms = len(piece.clip.samples) * 1000 // SAMPLE_RATE_HERTZ
+        words = guarded.words or self._aligned(piece, guarded.text, answer.language)
         timed = time_units(
             form.text,
-            guarded.words,
+            words,
             length_ms=length_ms,
-            voiced=() if guarded.words else voiced_stretches(piece.clip.samples, SAMPLE_RATE_HERTZ),
+            voiced=() if words else voiced_stretches(piece.clip.samples, SAMPLE_RATE_HERTZ),
         )
         if timed.spread:
             flags.append(Flag.TIMES_SPREAD)
@@ -143,12 +157,24 @@ class Recognizer:
             text=form.text,
             spoken_text=form.spoken_text,
             original_text=answer.text if changed else "",
-            characters=_absolute(timed.characters, piece),
+            characters=_absolute(with_confidences(timed.characters, answer.text, answer.unit_confidences), piece),
             language=answer.language,
             confidence=answer.confidence,
             engine=(answer.engine or self._engine.identity).name,
             flags=tuple(dict.fromkeys(flags)),
         )
+
+    def _aligned(self, piece: _Piece, text: str, language: str) -> tuple[TimedText, ...]:
+        """Word times from the aligner; none without one, or where it cannot tell: they are spread then."""
+        aligner = self._aligner
+        if aligner is None or language not in aligner.languages or piece.clip.seconds > aligner.longest_clip_seconds:
+            return ()
+        try:
+            words = aligner.align(piece.clip, text, language)
+        except EngineError:
+            return ()
+        # Its confidence is of the time; the transcript's is of the word.
+        return tuple(replace(word, confidence=None) for word in words)
 
     def _wordless(self, piece: _Piece, answer: Recognition, flags: list[Flag]) -> Utterance | None:
         """A span without words is kept only where somebody clearly spoke."""

@@ -73,3 +73,25 @@ def test_create_passes_settings_and_refuses_unknown_ones(all_installed, tmp_path
     with pytest.raises(SettingsError, match="settings"):
         catalog.create("embedded", colour="blue")
     assert catalog.create(cache=tmp_path).identity.name == "embedded"
+
+
+def test_a_configured_server_that_answers_comes_first(all_installed):
+    from qingting.testing.qwen3_stand_in import MODEL, StandIn
+
+    with StandIn() as server:
+        sections = {"qwen3-server": {"urls": (server.url,), "model": MODEL}}
+        assert catalog.choose(sections).name == "qwen3-server"
+        engine = catalog.create(sections=sections, cache=None, workers=1)
+        assert engine.identity.name == "qwen3-server"
+        engine.close()
+    gone = catalog.choose(sections)
+    assert gone.name == "embedded"
+    assert "does not answer" in gone.explanation
+
+
+def test_without_a_server_the_remedy_names_the_setting():
+    found = catalog.availability("qwen3-server", {"qwen3-server": {"urls": ()}})
+    assert not found.available
+    assert "qwen3_server.urls" in found.remedy
+    with pytest.raises(SettingsError, match="server"):
+        catalog.create("qwen3-server")

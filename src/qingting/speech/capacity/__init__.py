@@ -1,0 +1,1 @@
+"""How many calls a speech server carries: computed from published or measured throughput."""
