@@ -9,7 +9,7 @@ import numpy as np
 from qingting.model.audio import VoiceFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,15 +36,18 @@ _REACH_SEMITONES = 10.0
 _PITCH_LOWEST_HERTZ, _PITCH_HIGHEST_HERTZ = 60.0, 400.0
 
 
-def voice_facts(pcm: NDArray[np.int16], rate_hertz: int, spans: Sequence[SpeechSpan]) -> tuple[VoiceFacts, ...]:
+def voice_facts(
+    pcm: NDArray[np.int16], rate_hertz: int, spans: Sequence[SpeechSpan], *, floors: Mapping[int, float] | None = None
+) -> tuple[VoiceFacts, ...]:
     """Acoustic facts of each span, in the order of `spans`.
 
     pcm: int16, shape [channels, samples], at 8000 or 16000 Hz (`rate_hertz`). spans: in any order;
     pauses are counted to the party's previous span by time, overlap against all other parties.
+    floors: noise floor by channel, dBFS, where `pcm` is but a piece of a call (default: measured in `pcm`).
     """
     channels = {span.channel for span in spans}
     levels = {channel: channel_levels(pcm[channel], rate_hertz) for channel in channels}
-    floors = {channel: _noise_floor(level) for channel, level in levels.items()}
+    floors = floors or {channel: _noise_floor(level) for channel, level in levels.items()}
     pauses = _pauses_before(spans)
     overlaps = _overlaps(spans)
     return tuple(

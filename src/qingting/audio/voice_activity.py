@@ -100,6 +100,16 @@ class VoiceActivity:
         """Start of the speech that is not yet returned as a span; None in silence."""
         return self._spans.open_start_ms
 
+    @property
+    def speech_until_ms(self) -> int | None:
+        """End that this speech would have if nothing more were said; None in silence."""
+        return self._spans.open_end_ms
+
+    @property
+    def quiet_until_ms(self) -> int:
+        """No span begins before this, save those returned: also where a sound may yet turn out to be speech."""
+        return self._spans.next_start_ms
+
     def feed(self, samples: NDArray[Any]) -> list[Span]:
         """Take the next samples (int16, or float32 in -1..1; any number) and return the spans they decide."""
         decided: list[Span] = []
@@ -192,6 +202,15 @@ class _Spans:
     @property
     def open_start_ms(self) -> int | None:
         return self._start_ms() if self._start is not None and self._is_speech() else None
+
+    @property
+    def open_end_ms(self) -> int | None:
+        return self._end_ms() if self._start is not None and self._is_speech() else None
+
+    @property
+    def next_start_ms(self) -> int:
+        earliest = self._now * FRAME_MS - self._settings.lead_ms if self._start is None else self._start_ms()
+        return max(earliest, self._last_end_ms, 0) // 10 * 10
 
     def advance(
         self,

@@ -95,6 +95,17 @@ class Correction:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LanguageSpan:
+    """A part of an utterance's text in one language."""
+
+    start_char: int
+    end_char: int
+    """Exclusive; offsets in `Utterance.text`."""
+    language: str
+    """ISO 639-1 or `yue`; empty when unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Utterance:
     """One stretch of one party's speech, in words."""
 
@@ -117,6 +128,10 @@ class Utterance:
     """Times of the units of `text` in order, punctuation left out; absolute in the recording."""
     language: str = ""
     """ISO 639-1 or `yue`; empty when unknown."""
+    language_source: str = ""
+    """`engine` (its label), `text` (script and function words), `engine+text` (both agree); empty when unknown."""
+    language_spans: tuple[LanguageSpan, ...] = ()
+    """Parts in different languages that together are the whole text; empty where no switch is clear."""
     confidence: float | None = None
     """Engine's confidence in the text, 0 to 1, or None."""
     engine: str = ""

@@ -17,6 +17,7 @@ from qingting.speech.aligner import Aligner
 from qingting.speech.corrector import Corrector, correct_utterances
 from qingting.speech.engine import SAMPLE_RATE_HERTZ, Clip, Recognition, RecognitionOptions, SpeechEngine
 from qingting.speech.guards import clear_speech, run_guards
+from qingting.speech.language import SpokenLanguage, judge_language
 from qingting.speech.text_form import to_text_form
 from qingting.speech.unit_confidence import with_confidences
 from qingting.speech.word_times import time_units, voiced_stretches
@@ -151,6 +152,7 @@ class Recognizer:
         )
         if timed.spread:
             flags.append(Flag.TIMES_SPREAD)
+        spoken = judge_language(form.text, answer.language, timed.characters)
         changed = form.simplified or guarded.text != answer.text
         return _utterance(
             piece,
@@ -158,7 +160,7 @@ class Recognizer:
             spoken_text=form.spoken_text,
             original_text=answer.text if changed else "",
             characters=_absolute(with_confidences(timed.characters, answer.text, answer.unit_confidences), piece),
-            language=answer.language,
+            spoken=spoken,
             confidence=answer.confidence,
             engine=(answer.engine or self._engine.identity).name,
             flags=tuple(dict.fromkeys(flags)),
@@ -183,7 +185,7 @@ class Recognizer:
         return _utterance(
             piece,
             original_text=answer.text,
-            language=answer.language,
+            spoken=judge_language("", answer.language),
             engine=(answer.engine or self._engine.identity).name,
             flags=tuple(dict.fromkeys([*flags, Flag.EMPTY_ANSWER])),
         )
@@ -201,7 +203,7 @@ def _utterance(
     spoken_text: str = "",
     original_text: str = "",
     characters: tuple[TimedText, ...] = (),
-    language: str = "",
+    spoken: SpokenLanguage | None = None,
     confidence: float | None = None,
 ) -> Utterance:
     return Utterance(
@@ -215,7 +217,9 @@ def _utterance(
         spoken_text=spoken_text,
         original_text=original_text,
         characters=characters,
-        language=language,
+        language=spoken.language if spoken else "",
+        language_source=spoken.source if spoken else "",
+        language_spans=spoken.spans if spoken else (),
         confidence=confidence,
         engine=engine,
         flags=flags,

@@ -14,8 +14,11 @@ from qingting.speech._punctuation import end_sentence, tidy_spaces, widen
 from qingting.speech._units import is_han
 from qingting.speech.numerals import to_spoken, to_written
 
-_KEPT = str.maketrans({"妳": "你", "祂": "他", "牠": "它"})
-"""Pronouns that OpenCC leaves, since they have no other character in its tables."""
+_KEPT = str.maketrans(
+    {"妳": "你", "祂": "他", "牠": "它"} | dict(zip("𠮶㖞𪠳㖊𩠌㶶𨅬𤶊㓥䢂", "嗰喎唓噚餸燶躝癐劏𨋢", strict=True))
+)
+"""Pronouns that OpenCC leaves, since it has no other character in its tables; and Cantonese characters, which it turns
+into analogous simplified forms that nobody writes (HKCanCor has 嗰 2,087 times and 喎 931 times)."""
 _LOCK = threading.Lock()
 
 

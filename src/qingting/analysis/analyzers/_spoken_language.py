@@ -87,8 +87,8 @@ def _source(found: DialectGuess, labelled: str, unaided: DialectGuess | None) ->
 
 
 def _labelled(facts: UtteranceFacts) -> str:
-    """Return the dialect the engine's label names; plain `zh` names none."""
-    label = facts.utterance.language
+    """Return the dialect the engine's label names; plain `zh` names none, nor does one read off the text itself."""
+    label = "" if facts.utterance.language_source == "text" else facts.utterance.language
     if label in ("", "zh", "en") or len(facts.text.text) < LABELLED_CHARACTERS:
         return ""
     return next((one.id for one in dialects().values() if one.separate and one.words and one.language == label), "")
