@@ -11,7 +11,8 @@
     │   │   └── AudioLimitError            over a size, duration, channel or rate limit
     │   ├── ScriptError                    a conversation script or chat file is malformed
     │   ├── PackError                      a pack, lexicon or scorecard is malformed
-    │   └── ReportError                    a stored report is malformed
+    │   ├── ReportError                    a stored report is malformed
+    │   └── DatasetError                   training data is malformed or too little
     ├── SettingsError              configuration is wrong
     │   ├── MissingExtraError              an optional dependency is not installed
     │   ├── UnknownEngineError             no engine of that name
@@ -20,6 +21,7 @@
     │   ├── EngineUnavailableError         weights missing or server away
     │   ├── EngineAnswerError              the engine's answer broke its contract
     │   └── EngineTimeoutError             no answer within the time limit
+    ├── TrainingError              fine-tuning could not go on
     ├── JudgeError                 a language model could not answer an inspection question
     │   ├── JudgeUnavailableError          its server is away or refused
     │   ├── JudgeAnswerError               its answer was malformed, or quoted words nobody said
@@ -133,6 +135,10 @@ class ReportError(InputError):
     default_remedy = "Inspect the recording again to get a report of the current schema."
 
 
+class DatasetError(InputError):
+    """Training data is malformed, or there is too little of it."""
+
+
 class SettingsError(QingtingError):
     """The configuration is wrong."""
 
@@ -172,6 +178,10 @@ class EngineTimeoutError(EngineError):
     """The engine gave no answer within the time limit."""
 
     can_retry = True
+
+
+class TrainingError(QingtingError):
+    """Fine-tuning could not go on: the loss is no number, the device's memory is too small …"""
 
 
 class JudgeError(QingtingError):

@@ -29,6 +29,12 @@ def default_cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "qingting"
 
 
+def default_model_folder() -> Path:
+    """Folder for models adapted here: $XDG_DATA_HOME/qingting/models or ~/.local/share/qingting/models."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "qingting" / "models"
+
+
 class AudioSettings(BaseModel):
     """Bounds and choices for recordings."""
 
@@ -157,6 +163,8 @@ class Settings(BaseSettings):
     """Recordings handled at once."""
     cache_folder: Path = Field(default_factory=default_cache_folder)
     """Files that can be made again."""
+    model_folder: Path = Field(default_factory=default_model_folder)
+    """Models adapted here (`qingting finetune register`)."""
     pack_folder: Path | None = None
     """Folder with own packs; one of the same id replaces the built-in pack."""
     card_folder: Path | None = None

@@ -22,9 +22,9 @@ def test_vectors_are_opened_only_for_packs_that_compare_by_meaning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, asks: bool
 ) -> None:
     asked: list[Settings] = []
-    monkeypatch.setattr(bootstrap, "sentence_vectors", lambda settings: asked.append(settings))
+    monkeypatch.setattr("qingting.bootstrap.planning.sentence_vectors", lambda settings: asked.append(settings))
     (tmp_path / "own.yaml").write_text(PACK % when, encoding="utf-8")
-    monkeypatch.setattr(bootstrap, "_card", lambda settings, line: None)
+    monkeypatch.setattr("qingting.bootstrap.planning._card", lambda settings, line: None)
     plan = bootstrap.plans(load_settings(pack_folder=tmp_path))("own")
     assert bool(asked) is asks
     assert plan.analysis.vectors is None

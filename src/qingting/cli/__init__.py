@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("qingting.cli.report:report", "Verify, render, review or re-analyse stored reports."),
     "rules": ("qingting.cli.rules:rules", "Check, test, explain and backtest rule files."),
     "evaluate": ("qingting.cli.evaluate:evaluate", "Measure recognition on recordings with reference texts."),
+    "finetune": ("qingting.cli.finetune:finetune", "Adapt Qwen3-ASR: prepare data, train, evaluate, register."),
     "analyzers": ("qingting.cli.catalogues:analyzers", "List the inspection dimensions."),
     "engines": ("qingting.cli.catalogues:engines", "List the speech engines."),
     "capacity": ("qingting.cli.capacity:capacity", "Compute or measure how many calls a speech server carries."),

@@ -82,11 +82,11 @@ class _Loaded:
 
     def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
         """Load; raises EngineUnavailableError when that fails, SettingsError for a device that is not there."""
-        self._device, self._dtype = _resolve(placement)
+        self._device, self._dtype = resolve(placement)
         transformers.utils.logging.disable_progress_bar()
         try:
-            self._processor: Any = _processor(checkpoint)
-            self._model: Any = _model(checkpoint, self._processor, self._dtype).to(self._device).eval()
+            self._processor: Any = load_processor(checkpoint)
+            self._model: Any = load_model(checkpoint, self._processor, self._dtype).to(self._device).eval()
         except Exception as error:
             raise EngineUnavailableError(
                 f"The Qwen3 {checkpoint.kind} could not be loaded ({type(error).__name__})."
@@ -218,7 +218,7 @@ class _Sureness(LogitsProcessor):  # type: ignore[misc]
         return [float(value) for value in torch.stack(self._steps, dim=1)[row].cpu()] if self._steps else []
 
 
-def _resolve(placement: Placement) -> tuple[Any, Any]:
+def resolve(placement: Placement) -> tuple[Any, Any]:
     """Device and precision: bfloat16 on GPUs that have it, else float16; float32 on the processor."""
     if placement.threads:
         torch.set_num_threads(placement.threads)
@@ -237,7 +237,7 @@ def _resolve(placement: Placement) -> tuple[Any, Any]:
     return device, torch.bfloat16 if modern else torch.float16
 
 
-def _processor(checkpoint: Checkpoint) -> Any:
+def load_processor(checkpoint: Checkpoint) -> Any:
     """Tokenizer and features; prompts are written here, not by the checkpoint's template, which differs by release."""
     tokenizer = Qwen2Tokenizer.from_pretrained(checkpoint.folder, extra_special_tokens=_AUDIO_TOKENS)
     step_ms = checkpoint.config.get("timestamp_segment_time", 80)
@@ -246,7 +246,7 @@ def _processor(checkpoint: Checkpoint) -> Any:
     )
 
 
-def _model(checkpoint: Checkpoint, processor: Any, dtype: Any) -> Any:
+def load_model(checkpoint: Checkpoint, processor: Any, dtype: Any) -> Any:
     """Load weights of either layout; raises EngineUnavailableError when one is missing."""
     aligner = checkpoint.kind is Kind.ALIGNER
     kind = Qwen3ASRForTokenClassification if aligner else Qwen3ASRForConditionalGeneration
