@@ -2,6 +2,7 @@
 
     python benchmarks/inspection_quality.py            from the scripts' own words and times
     python benchmarks/inspection_quality.py --audio    from the recordings, through all stages
+    Conversations of demo/held_out, which nothing was adjusted to, are measured beside them.
     options: --json (machine-readable), --write (docs/reference/inspection-quality.md), --folder
 
 A finding meets an expectation when rule and who agree and, where the expectation has a
@@ -34,6 +35,21 @@ REVIEW_CONFIDENCE = 0.6
 """Findings under this confidence go to a person: counted apart."""
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "inspection-quality.md"
+HELD_OUT = ROOT / "demo" / "held_out"
+FROM_SCRIPTS = "From the scripts' words"
+FROM_AUDIO = "From the recordings"
+UNSEEN = "Held-out conversations"
+FIRST_RUN = (
+    ("compliance", 14, 8, 2),
+    ("contact_reason", 8, 6, 0),
+    ("custom_rules", 2, 3, 0),
+    ("dialect_detector", 3, 0, 0),
+    ("emotion_analyzer", 2, 3, 1),
+    ("keywords", 2, 4, 1),
+    ("knowledge", 2, 1, 0),
+    ("resolution", 9, 7, 3),
+)
+"""Found, missed, false per dimension when the analyzers first met the words of 19 newly written calls."""
 
 
 @dataclass(kw_only=True)
@@ -67,6 +83,7 @@ class Evaluation:
     rules: dict[str, RuleScore] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     """One line per miss and per false finding."""
+    calls: int = 0
     faultless_calls: int = 0
     faultless_with_fault: int = 0
     seconds: float = 0.0
@@ -79,6 +96,7 @@ class Evaluation:
 
 def evaluate(script: CallScript, findings: Sequence[Finding], dimensions: Iterable[str], into: Evaluation) -> None:
     """Add one call's expected findings against what was found, for the given dimensions."""
+    into.calls += 1
     wanted = [one for one in script.expected if one.rule.split(".")[0] in set(dimensions)]
     open_findings = list(findings)
     for expected in wanted:
@@ -202,6 +220,28 @@ def as_table(result: Evaluation) -> str:
     return "\n".join(lines)
 
 
+def by_dimension(result: Evaluation) -> dict[str, RuleScore]:
+    """Add up the rules of each dimension."""
+    sums: dict[str, RuleScore] = {}
+    for rule, score in result.rules.items():
+        total = sums.setdefault(rule.split(".")[0], RuleScore())
+        for name in ("found", "missed", "false", "review"):
+            setattr(total, name, getattr(total, name) + getattr(score, name))
+    return dict(sorted(sums.items()))
+
+
+def dimension_table(scores: dict[str, RuleScore]) -> str:
+    """Return scores per dimension as a Markdown table with their sum."""
+    lines = [
+        "| dimension | found | missed | false | for review | precision | recall |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [_row(f"`{name}`", score) for name, score in scores.items()]
+    names = ("found", "missed", "false", "review")
+    total = RuleScore(**{name: sum(getattr(one, name) for one in scores.values()) for name in names})
+    return "\n".join([*lines, _row("**all**", total)])
+
+
 def _row(name: str, score: RuleScore) -> str:
     shown = [f"{value:.2f}" if value is not None else "–" for value in (score.precision, score.recall)]
     return f"| {name} | {score.found} | {score.missed} | {score.false} | {score.review} | {' | '.join(shown)} |"
@@ -217,11 +257,29 @@ def page(sections: dict[str, Evaluation]) -> str:
         "A finding meets an expectation when rule and person agree and its evidence lies within 3 s of the turn.",
         "Findings whose confidence is under 0.6 wait for a person (待复核) and are counted apart.",
     ]
+    parts += ["", *_honesty()]
     for title, result in sections.items():
-        parts += ["", f"## {title}", "", as_table(result)]
+        parts += ["", f"## {title}", "", dimension_table(by_dimension(result)), "", as_table(result)]
         if result.remarks:
             parts += ["", *(f"- {remark}" for remark in result.remarks)]
     return "\n".join(parts) + "\n"
+
+
+def _honesty() -> list[str]:
+    """What the figures of the bundled calls mean, and the first run on 19 of them."""
+    first = {name: RuleScore(found=found, missed=missed, false=false) for name, found, missed, false in FIRST_RUN}
+    return [
+        "Word lists and rules were adjusted until the bundled calls came out right, so their figures show that",
+        "nothing broke, not how unseen calls fare. Two measures show that: the first run below, and the held-out",
+        f"conversations of `demo/held_out` (section “{UNSEEN}”), which nothing was adjusted to.",
+        "",
+        "## First run on 19 new calls",
+        "",
+        "What was found when the analyzers first met the words of 19 calls written as people speak,",
+        "before any word list was widened. Faults were found in 4 of their 8 faultless calls.",
+        "",
+        dimension_table(first),
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -233,14 +291,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=ROOT / "demo" / "calls", help="folder of the call scripts")
     chosen = parser.parse_args(arguments)
     scripts = [load_script(path) for path in sorted(chosen.folder.glob("*.yaml"))]
-    sections = {"From the scripts' words": from_scripts(scripts)}
+    sections = {FROM_SCRIPTS: from_scripts(scripts)}
+    if chosen.folder != HELD_OUT:
+        sections[UNSEEN] = from_scripts([load_script(path) for path in sorted(HELD_OUT.glob("*.yaml"))])
     if chosen.audio:
-        sections["From the recordings"] = from_audio(scripts, chosen.folder)
+        sections[FROM_AUDIO] = from_audio(scripts, chosen.folder)
     if chosen.json:
         print(json.dumps({title: as_json(result) for title, result in sections.items()}, ensure_ascii=False, indent=2))
     else:
         for title, result in sections.items():
-            print(f"\n{title} ({len(scripts)} calls, {result.seconds:.2f} CPU s)\n\n{as_table(result)}")
+            print(f"\n{title} ({result.calls} calls, {result.seconds:.2f} CPU s)\n\n{as_table(result)}")
             print("\n".join(result.remarks))
     if chosen.write:
         PAGE.parent.mkdir(parents=True, exist_ok=True)

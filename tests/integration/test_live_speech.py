@@ -18,7 +18,7 @@ from qingting.speech.recognizer import Recognizer, RecognizerOptions
 from qingting.speech.stream_events import Final, Partial
 from qingting.speech.streaming import PartyStream, StreamOptions
 
-CALL = Path(__file__).parents[2] / "demo" / "calls" / "agent_interrupts.wav"
+CALL = Path(__file__).parents[2] / "demo" / "calls" / "agent_interrupts.mp3"
 SECONDS = 14
 pytestmark = pytest.mark.skipif(not availability("embedded").available, reason="the embedded extra is not installed")
 
@@ -62,7 +62,7 @@ def words(utterances):
 
 
 def test_streamed_finals_are_the_recordings_utterances(engine, recording):
-    events = stream(engine, SameThreadExecutor(), StreamOptions(every_ms=2000))
+    events = stream(engine, SameThreadExecutor(), StreamOptions(every_ms=1000))
     heard = words(event.utterance for event in events if isinstance(event, Final))
     expected = words(recording)
     assert len(expected) >= 2

@@ -43,8 +43,11 @@ ANSWER_CHARACTERS = 8
 
 BARE_QUESTION_CHARACTERS = 4
 """A question without any known question word must have so many characters."""
-_GREETING = re.compile("^(?:喂|你好|您好|请问)*(?:你们?|您|这里|这边)?是.{1,12}(?:吗|吧)$")
-"""Asking who is there (您是优选商城吗) states no wish."""
+_GREETING = re.compile(
+    "^(?:喂|你好|您好|请问)*(?:你们?|您|这里|这边)?是.{1,12}(?:吗|吧)$"
+    "|^(?:喂|你好|您好|哎|嗯|是我|对|我是|请问|你|您|有)*(?:怎么了|什么事|啥事|有事吗|什么事情|哪位|哪里的?|谁啊)$"
+)
+"""Asking who is there (您是优选商城吗) or what the call is about (是我，怎么了) states no wish."""
 
 
 class Act(StrEnum):

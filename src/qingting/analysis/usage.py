@@ -44,8 +44,12 @@ _SPEAKER = (
     "|弹幕里?)(?:们)?"
 )
 _SPEECH = re.compile(
-    f"{_SPEAKER}(?:都|也|老|总|还|就|之前|以前|[跟和给对]我)*(?:说|讲|写|反映|反馈|吐槽)|听说|据说|听别人|看到有人|看评[价论]"
+    f"{_SPEAKER}(?:都|也|老|总|还|就|之前|以前|[跟和给对]我)*(?:说|讲|写|反映|反馈|吐槽|劝|建议|推荐)|听说|据说|听别人|看到有人|看评[价论]"
 )
+_ELSEWHERE = re.compile(
+    "(?<![比跟和像])(?:别家|别的(?:公司|平台|地方|店|商家)|另外?一家|其他(?:公司|平台|商家)|人家那边|他们家)[^你咱]*$"
+)
+"""Words about someone else's service: 上次问别家，那边才叫气人."""
 _SUPPOSITION = re.compile(
     "(?:如果|要是|假如|假设|万一|倘若|若是|一旦|会不会|[我就]怕|担心|免得|省得)(?P<between>[^就]*)$"
 )
@@ -62,7 +66,7 @@ def use_of(text: NormalText, hit: Hit) -> Use:
     if _is_denied(text, clause, hit):
         return Use.NEGATED
     sentence = _left(text, hit, text.sentences)[-24:]
-    if _SPEECH.search(sentence) or _in_quotes(text.source, hit.start_char):
+    if _SPEECH.search(sentence) or _ELSEWHERE.search(sentence) or _in_quotes(text.source, hit.start_char):
         return Use.REPORTED
     supposed = _SUPPOSITION.search(clause[-16:])
     if right == "的话" or (supposed and not _INSISTENT.search(supposed["between"])):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from qingting.model.call import AgentChannel, CallInfo, Role
+from qingting.model.call import AgentChannel, CallInfo, DesktopEvent, Role
 from qingting.model.transcript import EngineIdentity, TimedText, Transcript, Utterance
 
 SCRIPT_ENGINE = EngineIdentity(name="script", model="script", revision="")
@@ -87,6 +87,18 @@ class ScriptSound:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScriptDesktopEvent:
+    """What the agent does in the knowledge base, placed by a turn."""
+
+    after_turn: int
+    """Index of the turn whose end it is counted from."""
+    offset_ms: int
+    """From that turn's end."""
+    event: DesktopEvent
+    """The action; its `at_ms` follows the turn's times."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExpectedFinding:
     """A finding the script was written to cause."""
 
@@ -143,10 +155,15 @@ class CallScript:
     """Digest of the recording the times were measured on; empty when not measured."""
     recipe_sha256: str
     """Digest over everything that shapes the sound; tells whether times are up to date."""
+    desktop: tuple[ScriptDesktopEvent, ...] | None = None
+    """The agent's actions in the knowledge base; None when the script tells of none being recorded."""
 
     def call_info(self) -> CallInfo:
         """Return what is known of the call before anyone listens to it."""
-        return self.call
+        if self.desktop is None:
+            return self.call
+        events = (replace(one.event, at_ms=self.turns[one.after_turn].end_ms + one.offset_ms) for one in self.desktop)
+        return replace(self.call, desktop_events=tuple(sorted(events, key=lambda event: event.at_ms)))
 
     def party(self, role: Role) -> str:
         """Name of the channel or speaker that carries the role, as the audio stage names it."""

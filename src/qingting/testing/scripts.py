@@ -19,6 +19,7 @@ import yaml
 
 from qingting.errors import ScriptError
 from qingting.model.call import AgentChannel, CallInfo, Role
+from qingting.testing._desktop import read_desktop_events
 from qingting.testing._fields import Fields
 from qingting.testing.call_script import (
     ESTIMATED_MS_PER_CHARACTER,
@@ -112,6 +113,7 @@ def _read(fields: Fields, document: Mapping[str, object]) -> CallScript:
         measured=False,
         audio_sha256="",
         recipe_sha256=_recipe_digest(document),
+        desktop=read_desktop_events(fields, len(turns)),
     )
     fields.done()
     _check_contradictions(fields, script)

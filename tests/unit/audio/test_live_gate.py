@@ -58,8 +58,8 @@ def run(
 @pytest.mark.parametrize(
     ("name", "frame_ms"),
     [
-        ("agent_interrupts.wav", 20),
-        ("ecommerce_faultless.wav", 100),
+        ("agent_interrupts.mp3", 20),
+        ("ecommerce_faultless.ogg", 100),
         ("refund_late_answer.mp3", 1000),
         ("long_hold.ogg", 32),
     ],

@@ -117,7 +117,8 @@ class EasingEye:
         """Take what the agent offers."""
         self._closing = bool(facts.hits("further_help") or facts.hits("farewell"))
         if self._peak is not None and offer is not None and (offer.kind.concrete or offer.kind is OfferKind.FACTS):
-            self._answer, self._calm = offer, 0
+            # A further offer to a customer who is already calming down takes nothing back.
+            self._answer = self._answer or offer
 
     def hear_customer(self, mood: Mood, *, objects: bool) -> Eased | None:
         """Take a customer's mood; `objects` when the words refuse or give up."""

@@ -86,7 +86,7 @@ def read_customer(facts: UtteranceFacts) -> WordReading:
         cues += _graded(facts, group, not_inside(negative_hits[group], others), weight, name)
     cues += _strong_questions(facts)
     refusal = refusal_of(facts)
-    polite = bool(facts.hits("no_polite"))
+    polite = _is_polite(facts)
     if refusal is not None:
         cues.append(Cue(kind="refusal", weight=_REFUSAL_WEIGHT, reason=_name("绝对否定", facts, refusal), hit=refusal))
     if cues:
@@ -121,9 +121,14 @@ def read_agent(facts: UtteranceFacts) -> WordReading:
 
 def refusal_of(facts: UtteranceFacts) -> Hit | None:
     """Return a strong no of the speaker; None for softened, asked, supposed and polite ones."""
-    if facts.hits("no_polite"):
+    if _is_polite(facts):
         return None
     return next((hit for hit in meant(facts.text, facts.hits("no_absolute")) if is_firm(facts, hit)), None)
+
+
+def _is_polite(facts: UtteranceFacts) -> bool:
+    """Whether a courteous no is said; 不需要 within 根本不需要 is none."""
+    return bool(not_inside(facts.hits("no_polite"), facts.hits("no_absolute")))
 
 
 def is_firm(facts: UtteranceFacts, hit: Hit) -> bool:

@@ -144,12 +144,15 @@ def acceptance_of(facts: UtteranceFacts, *, asked: bool) -> Step | None:
         meant(text, (*facts.hits("accept_works"), *facts.hits("accept_explicit"))),
         [hit for label in _NO_ACCEPTANCE for hit in facts.hits(label)],
     )
-    if turned or _is_question(facts):
+    # 可以，那我放心了。要收钱吗？ accepts before it asks.
+    stated = [hit for hit in explicit if not _is_question(facts, hit)]
+    if turned:
         return None
-    if explicit:
-        return step_of(facts, explicit[0])
+    if stated:
+        return step_of(facts, stated[0])
     weak = meant(text, facts.hits("accept_weak"))
-    return step_of(facts, weak[0]) if asked and weak and weak[0].normal_start <= _LEAD else None
+    said = asked and weak and weak[0].normal_start <= _LEAD and not _is_question(facts, weak[0])
+    return step_of(facts, weak[0]) if said else None
 
 
 def thanks_of(facts: UtteranceFacts) -> Step | None:
@@ -166,5 +169,9 @@ def echo_of(facts: UtteranceFacts) -> Step | None:
     return step_of(facts, hits[0]) if hits and len(facts.text.text) <= _SHORT else None
 
 
-def _is_question(facts: UtteranceFacts) -> bool:
-    return facts.utterance.text.rstrip().endswith(("？", "?")) or facts.text.text.endswith(("吗", "呢"))
+def _is_question(facts: UtteranceFacts, hit: Hit) -> bool:
+    """Whether the sentence of a hit asks."""
+    text = facts.utterance.text
+    end = next((last for first, last in facts.text.sentences if first <= hit.start_char < last), len(text))
+    sentence = text[:end].rstrip("。！!，, ")
+    return sentence.endswith(("？", "?", "吗", "呢")) or text[end : end + 1] in ("？", "?")

@@ -26,6 +26,11 @@ _WHEN = re.compile(
 _REFERENCE = re.compile(
     "(?:单号|运单|工单|编号|受理号|订单号|流水号|取件码|验证码|快递)(?:号)?(?:是|为)?[a-z]{0,3}\\d{4,}|[a-z]{2}\\d{6,}"
 )
+_ASKS_FOR_DATA = re.compile(
+    "(?:号|号码|单号|四位|身份证|姓名|名字|地址|验证码)(?:您|你|也|再|先|重新|给我|跟我|麻烦)*(?:报|说|发|提供|告诉|念)"
+    "|(?:报|说|提供|告诉|念)(?:一下|一遍|下|我|给我)+.{0,8}(?:号|四位|身份证|姓名|名字|地址)"
+)
+"""Asking for the customer's data (您把手机号再报一下) is no step towards a solution."""
 _AMOUNT = re.compile(f"(?:退|补|赔|减|返|送|优惠).{{0,8}}?{_NUMBER}(?:元|块|积分)")
 
 
@@ -91,7 +96,8 @@ def _concrete(facts: UtteranceFacts, details: tuple[str, ...]) -> Offer | None:
     if done:
         return _offer(OfferKind.DONE, facts, done[0], details)
     plans = [*_stated(facts, "plan"), *(_stated(facts, "follow_up") if details else ())]
-    ordered = [(hit, OfferKind.PLAN) for hit in plans] + [(hit, OfferKind.STEPS) for hit in _stated(facts, "instruct")]
+    steps = [hit for hit in _stated(facts, "instruct") if not _ASKS_FOR_DATA.search(_clause(facts, hit))]
+    ordered = [(hit, OfferKind.PLAN) for hit in plans] + [(hit, OfferKind.STEPS) for hit in steps]
     if not ordered:
         return None
     hit, kind = min(ordered, key=lambda one: one[0].normal_start)
@@ -109,10 +115,15 @@ def _stated(facts: UtteranceFacts, label: str) -> tuple[Hit, ...]:
     return tuple(hit for hit in meant(facts.text, facts.hits(f"solution_{label}")) if not _asked(facts, hit))
 
 
-def _asked(facts: UtteranceFacts, hit: Hit) -> bool:
+def _clause(facts: UtteranceFacts, hit: Hit) -> str:
+    """The normalised words of a hit's clause."""
     offsets = facts.text.offsets
     first, last = facts.text.clause_at(hit.start_char)
-    clause = facts.text.text[bisect_left(offsets, first) : bisect_right(offsets, last - 1)]
+    return facts.text.text[bisect_left(offsets, first) : bisect_right(offsets, last - 1)]
+
+
+def _asked(facts: UtteranceFacts, hit: Hit) -> bool:
+    clause = _clause(facts, hit)
     after = facts.text.text[hit.normal_end : hit.normal_end + 2]
     return clause.endswith(("吗", "没有", "了没")) or clause.startswith(("是否", "有没有", "是不是")) or after == "了吗"
 

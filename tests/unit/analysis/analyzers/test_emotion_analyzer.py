@@ -341,7 +341,8 @@ def test_sample_calls_give_what_they_were_written_for(sample) -> None:
     findings = Inspection([EmotionAnalyzer()]).analyze(sample.transcript(), script.call_info()).findings
     found = {one.rule_id for one in findings}
     wanted = {one.rule for one in script.expected if one.rule.startswith("emotion_analyzer.")}
-    assert found - wanted <= {"emotion_analyzer.curve", "emotion_analyzer.repeated_demand"}
+    allowed = {one.rule for one in script.may_fire}
+    assert found - wanted - allowed <= {"emotion_analyzer.curve", "emotion_analyzer.repeated_demand"}
     assert wanted <= found
     if script.faultless:
         assert found == {"emotion_analyzer.curve"}
