@@ -36,7 +36,8 @@ def say(line: str) -> None:
 def shape(value: object) -> object:
     """Names and kinds of a JSON document, first elements of lists."""
     if isinstance(value, dict):
-        return {key: shape(inner) for key, inner in value.items()}
+        # A token's bytes may be none: the end mark has no characters.
+        return {key: "bytes" if key == "bytes" else shape(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [shape(value[0])] if value else []
     return "number" if isinstance(value, int | float) else type(value).__name__

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from qingting.analysis.context import CallSoFar, CallState, CharacterTimes, Timers
+from qingting.analysis.character_times import CharacterTimes
+from qingting.analysis.context import CallSoFar, CallState, Timers
 from qingting.analysis.text import PhraseBook
 from qingting.model.audio import VoiceFacts
 from qingting.model.call import CallInfo, Role
