@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qingting.analysis.phrase_patterns import expand
 from qingting.documents import Document, read_document
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ FOLDER = Path(__file__).parent / "lexicons" / "intents"
 SHARED = "general"
 """The file of intents that every line of business has; as a line of business it stands for all of them."""
 _LISTS = ("phrases", "signs", "excluded", "agent", "examples")
+_FAMILIES = ("phrases", "patterns", "excluded", "agent")
+"""Lists that may hold patterns (see phrase_patterns), with the file's own `slots:`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,8 @@ class Intent:
     """Words that say it."""
     pairs: tuple[tuple[str, ...], ...] = ()
     """Words that say it when all stand in one sentence, in any order."""
+    patterns: tuple[str, ...] = ()
+    """Everyday ways to say it (thing and trouble), spelled out: they count where a customer states the matter."""
     signs: tuple[str, ...] = ()
     """Words that only hint at it: they count while nothing better is known."""
     excluded: tuple[str, ...] = ()
@@ -72,17 +77,23 @@ def _read(document: Document, line: str) -> list[Intent]:
     section = document.data.get("intents")
     if not isinstance(section, dict) or not section:
         raise document.error(("intents",), "intents are missing", "Add `intents:` with one mapping per intent.")
-    return [_intent(document, line, key, values) for key, values in section.items()]
+    slots = document.data.get("slots", {})
+    if not isinstance(slots, dict) or not all(isinstance(one, str) for one in slots.values()):
+        raise document.error(("slots",), "slots are texts by name", 'Write `name: "one|other"` below `slots:`.')
+    return [_intent(document, line, key, values, slots) for key, values in section.items()]
 
 
-def _intent(document: Document, line: str, key: str, values: object) -> Intent:
+def _intent(document: Document, line: str, key: str, values: object, slots: Mapping[str, str]) -> Intent:
     place = ("intents", key)
     if not isinstance(values, dict) or not isinstance(values.get("name"), str):
         raise document.error(place, "an intent is a mapping with a name", "Add `name:` and its lists.")
     for name in values:
-        if name not in ("name", "problem", "pairs", *_LISTS):
-            raise document.error((*place, name), "no field has this name", f"Known: {', '.join(_LISTS)}, pairs.")
-    lists = {name: _texts(document, (*place, name), values.get(name, [])) for name in _LISTS}
+        if name not in ("name", "problem", "pairs", "patterns", *_LISTS):
+            raise document.error(
+                (*place, name), "no field has this name", f"Known: {', '.join(_LISTS)}, pairs, patterns."
+            )
+    lists = {name: _texts(document, (*place, name), values.get(name, [])) for name in (*_LISTS, "patterns")}
+    lists |= {name: _spelled_out(document, (*place, name), lists[name], slots) for name in _FAMILIES}
     pairs = values.get("pairs", [])
     if not isinstance(pairs, list):
         raise document.error((*place, "pairs"), "must be a list of lists", "Write `- [词一, 词二]`.")
@@ -102,11 +113,24 @@ def _texts(document: Document, place: tuple[str | int, ...], values: object) -> 
     return tuple(values)
 
 
+def _spelled_out(
+    document: Document, place: tuple[str | int, ...], patterns: tuple[str, ...], slots: Mapping[str, str]
+) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for number, pattern in enumerate(patterns):
+        try:
+            found.update(dict.fromkeys(expand(pattern, slots)))
+        except ValueError as error:
+            raise document.error((*place, number), str(error), "Write `(a|b)`, `(a)?`, `<slot>` or `…`.") from None
+    return tuple(found)
+
+
 def phrase_labels(known: tuple[Intent, ...]) -> Mapping[str, tuple[str, ...]]:
-    """Return the phrases to find: labels `phrase:<id>`, `sign:<id>`, `excluded:<id>`, `agent:<id>`, `term:<word>`."""
+    """Return the phrases to find: labels `<list>:<id>` (phrase, pattern, sign, excluded, agent) and `term:<word>`."""
     labels: dict[str, tuple[str, ...]] = {}
     for intent in known:
         labels[f"phrase:{intent.id}"] = intent.phrases
+        labels[f"pattern:{intent.id}"] = intent.patterns
         labels[f"sign:{intent.id}"] = intent.signs
         labels[f"excluded:{intent.id}"] = intent.excluded
         labels[f"agent:{intent.id}"] = intent.agent

@@ -18,6 +18,10 @@ FILLERS = frozenset("呃")
 _MEANINGFUL = frozenset("%‰+#&@°")
 """Marks that are part of what is said, unlike punctuation."""
 SENTENCE_ENDS = frozenset("。！？!?；;\n")
+GAP = "…"
+"""Stands in a phrase for a few characters of the same sentence."""
+GAP_CHARACTERS = 6
+"""So many characters may stand in a gap."""
 CLAUSE_ENDS = SENTENCE_ENDS | frozenset("，,、：:…")
 
 
@@ -171,22 +175,28 @@ Hits = dict[tuple[str, str], tuple[Hit, ...]]
 class PhraseBook:
     """All phrases of all analyzers, found in one pass over an utterance.
 
-    Built once and shared by every call; immutable afterwards.
+    A phrase with `…` is found where its parts stand in order within a sentence, at most
+    GAP_CHARACTERS between them. Built once and shared by every call; immutable afterwards.
     """
 
     def __init__(self, phrases: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
         """Take analyzer id -> label -> phrases; phrases that normalise to nothing are left out."""
-        entries: dict[str, list[tuple[str, str, str]]] = {}
+        entries: dict[str, list[_Key]] = {}
+        self._gapped = _Parts()
         for owner, labels in phrases.items():
             for label, variants in labels.items():
                 for phrase in dict.fromkeys(variants):
-                    normal = normalise(phrase)
-                    if normal:
-                        entries.setdefault(normal, []).append((owner, label, phrase))
+                    parts = [normal for part in phrase.split(GAP) if (normal := normalise(part))]
+                    keys = [entries.setdefault(part, []) for part in parts]
+                    if len(parts) == 1:
+                        keys[0].append((owner, label, phrase))
+                    elif parts:
+                        self._gapped.add(parts, (owner, label, phrase))
         self._automaton = ahocorasick.Automaton()
-        for normal, keys in entries.items():
+        for normal, keys_of in entries.items():
             latin = (normal[0].isascii() and normal[0].isalnum(), normal[-1].isascii() and normal[-1].isalnum())
-            self._automaton.add_word(normal, (len(normal), latin, tuple(keys)))
+            part = normal if normal in self._gapped.parts else ""
+            self._automaton.add_word(normal, (len(normal), latin, tuple(keys_of), part))
         self._empty = not entries
         if entries:
             self._automaton.make_automaton()
@@ -196,14 +206,18 @@ class PhraseBook:
         if self._empty or not text.text:
             return {}
         found: dict[tuple[str, str], list[Hit]] = {}
-        for last, (length, latin, keys) in self._automaton.iter(text.text):
+        parts: _Places = {}
+        for last, (length, latin, keys, part) in self._automaton.iter(text.text):
             start, end = last + 1 - length, last + 1
-            start_char, end_char = text.back(start, end)
-            if any(latin) and not _word_borders(text.source, start_char, end_char, latin):
+            if any(latin) and not _word_borders(text.source, *text.back(start, end), latin):
                 continue
-            for owner, label, phrase in keys:
-                hit = Hit(start_char=start_char, end_char=end_char, phrase=phrase, normal_start=start, normal_end=end)
-                found.setdefault((owner, label), []).append(hit)
+            if part:
+                parts.setdefault(part, []).append((start, end))
+            for key in keys:
+                _add(found, key, text, start, end)
+        for key, start, end in self._gapped.find(parts):
+            if _within_sentence(text, start, end):
+                _add(found, key, text, start, end)
         return {key: _longest(hits) for key, hits in found.items()}
 
     def find_read(self, text: NormalText, reading: Reading, *, as_spoken: Collection[str]) -> Hits:
@@ -214,6 +228,58 @@ class PhraseBook:
             if new:
                 found.setdefault(key, []).extend(new)
         return {key: _longest(hits) for key, hits in found.items()}
+
+
+_Key = tuple[str, str, str]
+"""Analyzer id, label, phrase as its lexicon writes it."""
+_Places = dict[str, list[tuple[int, int]]]
+"""Where the parts of phrases stand in a normalised text, in order."""
+
+
+class _Parts:
+    """Phrases with gaps, as a tree of their parts."""
+
+    def __init__(self) -> None:
+        self.parts: set[str] = set()
+        """All parts of the phrases taken here."""
+        self.after: dict[str, _Parts] = {}
+        """What may follow, by its part."""
+        self.keys: list[_Key] = []
+        """Phrases that end here."""
+
+    def add(self, parts: Sequence[str], key: _Key) -> None:
+        """Take a phrase of at least two parts."""
+        self.parts.update(parts)
+        node = self
+        for part in parts:
+            node = node.after.setdefault(part, _Parts())
+        node.keys.append(key)
+
+    def find(self, places: _Places) -> Iterable[tuple[_Key, int, int]]:
+        """Yield (key, start, end) for every place at which a phrase begins, its parts as near as they stand."""
+        for part in self.after.keys() & places.keys():
+            for start, end in places[part]:
+                yield from self.after[part].follow(places, start, end)
+
+    def follow(self, places: _Places, start: int, end: int) -> Iterable[tuple[_Key, int, int]]:
+        """Yield what ends here, or goes on within a gap."""
+        for key in self.keys:
+            yield key, start, end
+        for part in self.after.keys() & places.keys():
+            near = bisect_left(places[part], (end,))
+            if near < len(places[part]) and places[part][near][0] <= end + GAP_CHARACTERS:
+                yield from self.after[part].follow(places, start, places[part][near][1])
+
+
+def _add(found: dict[tuple[str, str], list[Hit]], key: _Key, text: NormalText, start: int, end: int) -> None:
+    start_char, end_char = text.back(start, end)
+    hit = Hit(start_char=start_char, end_char=end_char, phrase=key[2], normal_start=start, normal_end=end)
+    found.setdefault(key[:2], []).append(hit)
+
+
+def _within_sentence(text: NormalText, start: int, end: int) -> bool:
+    first, last = text.back(start, end)
+    return not any(character in SENTENCE_ENDS for character in text.source[first:last])
 
 
 def _word_borders(source: str, start: int, end: int, latin: tuple[bool, bool]) -> bool:

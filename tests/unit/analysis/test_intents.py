@@ -69,6 +69,8 @@ def test_labels_hold_every_word() -> None:
         ("intents:\n  a:\n    name: 甲\n    phrases: [好, 3]\n", "line 4, field intents.a.phrases"),
         ("intents:\n  a:\n    name: 甲\n    pairs: [好]\n", "line 4, field intents.a.pairs[0]"),
         ("intents:\n  a:\n    name: 甲\n    pairs: 好\n", "line 4, field intents.a.pairs"),
+        ("intents:\n  a:\n    name: 甲\n    patterns: [(好]\n", "line 4, field intents.a.patterns[0]"),
+        ("slots: [好]\nintents:\n  a: {name: 甲}\n", "line 1, field slots"),
     ],
 )
 def test_broken_files_name_line_and_field(tmp_path: Path, text: str, place: str) -> None:

@@ -21,7 +21,7 @@ from qingting.model.finding import Confidence, Evidence, Finding, Level, Polarit
 
 if TYPE_CHECKING:
     from qingting.analysis.analyzers._compliance_items import Item
-    from qingting.analysis.analyzers._compliance_progress import Progress
+    from qingting.analysis.analyzers._compliance_progress import Done, Progress
     from qingting.analysis.context import UtteranceFacts
     from qingting.analysis.text import Hit
     from qingting.model.transcript import Utterance
@@ -151,9 +151,9 @@ class ComplianceWriter:
         rule, reason = 1.0, ""
         nearly, last = omission.progress.nearly, omission.last
         flagged = [one.utterance for one in heard if any(flag.doubtful for flag in one.utterance.flags)]
-        if nearly is not None:
+        if nearly is not None and (not nearly.other_words or nearly.facts in heard):
             rule = NEARLY_CONFIDENCE
-            reason = f"{at(nearly.utterance.start_ms)}听到相近的话术（符合{nearly.share:.0%}），可能是识别有误"
+            reason = _near_reason(nearly)
         at_end = not omission.item.window.at_start and omission.progress.topic is None
         if at_end and last and last.role is Role.CUSTOMER and omission.to_ms - last.end_ms < CUT_OFF_MS:
             rule, reason = NEARLY_CONFIDENCE, "客户说完即挂断，坐席可能没有机会说"
@@ -226,6 +226,13 @@ def _where(omission: Omission, shown: UtteranceFacts) -> str:
     if item.window.first_utterances:
         return f"坐席首句为{words}（{at(shown.utterance.start_ms)}），前{item.window.first_utterances}句内"
     return f"坐席最后一句为{words}（{at(shown.utterance.start_ms)}），直到通话结束"
+
+
+def _near_reason(nearly: Done) -> str:
+    moment = at(nearly.utterance.start_ms)
+    if nearly.other_words:
+        return f"{moment}说了{quoted(nearly.utterance.text[nearly.start_char : nearly.end_char])}，可能已用其他说法表达"
+    return f"{moment}听到相近的话术（符合{nearly.share:.0%}），可能是识别有误"
 
 
 def _median(values: Sequence[float]) -> float | None:

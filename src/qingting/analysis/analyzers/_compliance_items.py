@@ -84,7 +84,9 @@ class Item:
     script_share: float = 0.7
     """Share of a script's two-character pieces that must be heard."""
     exceptions: tuple[str, ...] = ()
-    """Longer phrases that contain a forbidden one but are allowed."""
+    """Longer phrases that contain one of the item's but do not count: allowed ones, or with another sense."""
+    near: tuple[str, ...] = ()
+    """Phrases after which an omission is doubtful: it may have been said in other words."""
     window: Window = field(default_factory=Window)
     """Where in the call it must be said."""
     when: Topic | None = None

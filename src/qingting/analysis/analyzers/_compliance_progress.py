@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qingting.analysis.analyzers._compliance_usage import done
+from qingting.analysis.text import not_inside
 from qingting.model.call import Role
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class Done:
     end_char: int
     share: float = 1.0
     """Share of a script that was heard; 1 for phrases."""
+    other_words: bool = False
+    """Whether it is only near: it may be the item in other words."""
 
     @property
     def utterance(self) -> Utterance:
@@ -62,16 +66,18 @@ class Progress:
 
     def look(self, facts: UtteranceFacts, agent: Sequence[UtteranceFacts]) -> None:
         """Look for the item in an utterance; `agent` ends with it when the agent speaks."""
-        done = None
+        place = None
         if self.decided:
             return
         if facts.role is Role.AGENT:
-            done = self._phrase(facts) or self._script(facts, agent)
+            place = self._phrase(facts) or self._script(facts, agent)
+            if place is None:
+                self._near(facts)
         elif facts.role is Role.CUSTOMER and self.item.customer_digits:
-            done = self._number(facts)
-        if done is not None:
-            self.done = self.done or done
-            self.latest = done
+            place = self._number(facts)
+        if place is not None:
+            self.done = self.done or place
+            self.latest = place
 
     def done_within(self, agent: Sequence[UtteranceFacts]) -> bool:
         """Whether it was fulfilled within its window at the end (anywhere without one)."""
@@ -82,8 +88,15 @@ class Progress:
         return self.latest is not None and self.latest.utterance.index in indices
 
     def _phrase(self, facts: UtteranceFacts) -> Done | None:
-        hits = facts.hits(f"say {self.item.id}")
+        said = not_inside(facts.hits(f"say {self.item.id}"), facts.hits(f"except {self.item.id}"))
+        hits = done(facts.text, said)
         return Done(facts=facts, start_char=hits[0].start_char, end_char=hits[0].end_char) if hits else None
+
+    def _near(self, facts: UtteranceFacts) -> None:
+        hits = facts.hits(f"near {self.item.id}")
+        if hits:
+            start, end = hits[0].start_char, hits[-1].end_char
+            self.nearly = Done(facts=facts, start_char=start, end_char=end, share=0.0, other_words=True)
 
     def _script(self, facts: UtteranceFacts, agent: Sequence[UtteranceFacts]) -> Done | None:
         before = agent[-2].text.text if len(agent) > 1 else ""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from qingting.analysis.context import UtteranceFacts
     from qingting.analysis.intents import Intent
 
+OUTBOUND = ("outbound", "呼出", "外呼")
+"""How the direction of a call that the centre makes is written."""
 PAIR_SPAN_CHARACTERS = 16
 """The words of a pair stand at most so many characters apart, from first to last."""
 
@@ -27,9 +29,11 @@ class Source(IntEnum):
     """Words that say it."""
     PAIR = 2
     """Words that say it together."""
-    SIGN = 3
+    PATTERN = 3
+    """An everyday way to say it."""
+    SIGN = 4
     """A hint."""
-    EXAMPLE = 4
+    EXAMPLE = 5
     """An example sentence of near meaning."""
 
 
@@ -47,14 +51,22 @@ class Mention:
     """For examples: by how much the next other reason is farther."""
 
 
-def mentions(facts: UtteranceFacts, known: Sequence[Intent], *, signs: bool) -> list[Mention]:
+def mentions(facts: UtteranceFacts, known: Sequence[Intent], *, states: bool, signs: bool) -> list[Mention]:
     """Return each reason once: wishes before troubles, then in order of the words.
 
-    Hints are only looked for when `signs` is set and nothing else is found.
+    Everyday ways to say it count only where the customer `states` the matter: later they are
+    details of it. Hints are only looked for when `signs` is set and nothing else is found.
     """
     said = {intent.id: meant(facts.text, facts.hits(f"phrase:{intent.id}")) for intent in known}
-    longest = [hit for hits in said.values() for hit in hits]
-    found = [one for intent in known for one in _said(facts, intent, not_inside(said[intent.id], longest))]
+    everyday = {intent.id: meant(facts.text, facts.hits(f"pattern:{intent.id}")) for intent in known if states}
+    longest = [hit for hits in (*said.values(), *everyday.values()) for hit in hits]
+    found = [
+        one
+        for intent in known
+        for one in _said(
+            facts, intent, not_inside(said[intent.id], longest), not_inside(everyday.get(intent.id, ()), longest)
+        )
+    ]
     if not found and signs:
         found = [one for intent in known for one in _hinted(facts, intent)][:1]
     return sorted(found, key=lambda one: (one.intent.problem, one.start_char, one.source))
@@ -69,12 +81,13 @@ def agent_mentions(facts: UtteranceFacts, known: Sequence[Intent]) -> list[Menti
     ]
 
 
-def _said(facts: UtteranceFacts, intent: Intent, hits: Sequence[Hit]) -> Iterator[Mention]:
+def _said(facts: UtteranceFacts, intent: Intent, hits: Sequence[Hit], everyday: Sequence[Hit]) -> Iterator[Mention]:
     left_out = facts.hits(f"excluded:{intent.id}")
-    kept = not_inside(hits, left_out)
-    if kept:
-        yield _mention(intent, Source.PHRASE, kept[0])
-        return
+    for source, places in ((Source.PHRASE, hits), (Source.PATTERN, everyday)):
+        kept = not_inside(places, left_out)
+        if kept:
+            yield _mention(intent, source, kept[0])
+            return
     for pair in intent.pairs:
         joined = _together(facts, pair)
         if joined is not None and not_inside((joined,), left_out):

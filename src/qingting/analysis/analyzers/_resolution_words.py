@@ -16,6 +16,7 @@ from qingting.analysis.dialogue import (
     left_over,
     wish_of,
 )
+from qingting.analysis.intents import intents
 from qingting.analysis.lexicon import groups, lexicon
 from qingting.analysis.text import not_inside
 from qingting.analysis.usage import meant
@@ -43,6 +44,9 @@ _NOT_ABOUT_A_SOLUTION = (
     "稍等",
     "等一下",
 )
+_WORKS_ALONE = frozenset(("好了吗", "好了没有", "可以了吗", "行了吗"))
+"""These ask whether it works now; after a verb they ask what the customer did (卡插好了没有)."""
+_NOW = ("", "现在", "这下", "问题", "都", "现在都", "这会儿", "现在是不是", "是不是", "您看", "您看看", "那现在")
 _NO_ACCEPTANCE = ("object_still", "object_reject", "object_give_up", "accept_weak")
 """那好 within 那好吧 is no more than that."""
 _SHORT = 12
@@ -69,6 +73,7 @@ def resolution_phrases() -> dict[str, tuple[str, ...]]:
         found.update({f"{prefix}_{group}": phrases for group, phrases in groups(name).items()})
     found["another"] = lexicon("new_problem")
     found["again"] = lexicon("repeat_contact")
+    found["matter"] = tuple(dict.fromkeys(words for one in intents() for words in (*one.phrases, *one.patterns)))
     return found
 
 
@@ -77,6 +82,11 @@ def states_problem(facts: UtteranceFacts) -> bool:
     if left_over(facts, "presence", "backchannel", "courtesy") < BARE_QUESTION_CHARACTERS:
         return False
     return has_problem(facts) or bool(reason_of(facts))
+
+
+def names_matter(facts: UtteranceFacts) -> bool:
+    """Whether the customer says what the call is about, by the words of the contact reasons."""
+    return bool(meant(facts.text, facts.hits("matter")))
 
 
 def reason_of(facts: UtteranceFacts) -> str:
@@ -96,7 +106,10 @@ def statement_of(facts: UtteranceFacts) -> Step:
         if hits:
             return sentence_of(facts, hits[0])
     wish = wish_of(facts)
-    return sentence_of(facts, wish) if wish is not None else whole(facts)
+    if wish is not None:
+        return sentence_of(facts, wish)
+    matter = meant(facts.text, facts.hits("matter"))
+    return sentence_of(facts, matter[0]) if matter else whole(facts)
 
 
 def confirmation_of(facts: UtteranceFacts) -> Step | None:
@@ -104,6 +117,8 @@ def confirmation_of(facts: UtteranceFacts) -> Step | None:
     for hit in reversed((*facts.hits("confirm_agree"), *facts.hits("confirm_works"))):
         step = step_of(facts, hit)
         rest = facts.text.text[hit.normal_end : hit.normal_end + 1]
+        if hit.phrase in _WORKS_ALONE and _before(facts, hit) not in _NOW:
+            continue
         bare = len(hit.phrase) <= _BARE_CONFIRMATION
         sentence = facts.text.text[: hit.normal_end]
         if bare and (rest or any(word in sentence[-16:] for word in _NOT_ABOUT_A_SOLUTION)):
@@ -111,6 +126,12 @@ def confirmation_of(facts: UtteranceFacts) -> Step | None:
         if not _inside_further_help(facts, hit.normal_start):
             return step
     return None
+
+
+def _before(facts: UtteranceFacts, hit: Hit) -> str:
+    """Return the normalised words of a hit's clause before it."""
+    first, _ = facts.text.forth(facts.text.clause_at(hit.start_char)[0], hit.start_char)
+    return facts.text.text[first : hit.normal_start]
 
 
 def only_confirms(facts: UtteranceFacts) -> bool:

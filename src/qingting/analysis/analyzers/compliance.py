@@ -15,6 +15,7 @@ from qingting.analysis.analyzer import Analyzer, SpeechStart, Watch
 from qingting.analysis.analyzers._compliance_findings import ComplianceWriter, Omission
 from qingting.analysis.analyzers._compliance_items import Item, Kind, Window
 from qingting.analysis.analyzers._compliance_progress import Progress
+from qingting.analysis.analyzers._compliance_usage import not_disclaimed
 from qingting.analysis.findings import sentence_evidence
 from qingting.analysis.similarity import ScriptText
 from qingting.analysis.text import Hit, not_inside
@@ -60,6 +61,7 @@ class Compliance(Analyzer):
         for item in self.options.items:
             found[f"say {item.id}"] = item.all_phrases()
             found[f"except {item.id}"] = item.exceptions
+            found[f"near {item.id}"] = item.near
             if item.when is not None:
                 found[f"when {item.id}"] = item.when.all_phrases()
             if item.before is not None:
@@ -138,7 +140,7 @@ class _ComplianceWatch(Watch):
         found: list[Finding] = []
         for item in self._forbidden:
             said = not_inside(facts.hits(f"say {item.id}"), facts.hits(f"except {item.id}"))
-            hits = meant(facts.text, said)
+            hits = not_disclaimed(facts.text, meant(facts.text, said))
             if hits:
                 found.append(self._write.forbidden(item, facts, hits))
         return found

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from qingting.analysis.analyzer import Analyzer, Watch
-from qingting.analysis.analyzers._contact_mentions import Mention, Source, agent_mentions, mentions
+from qingting.analysis.analyzers._contact_mentions import OUTBOUND, Mention, Source, agent_mentions, mentions
 from qingting.analysis.confidence import confidence_of
 from qingting.analysis.findings import utterance_evidence, words_evidence
 from qingting.analysis.intents import Intent, intents, phrase_labels
+from qingting.analysis.lexicon import lexicon
 from qingting.analysis.meaning import (
     MeaningOptions,
     SentenceVectors,
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
 _RULE_CONFIDENCE = {
     Source.PHRASE: (1.0, ""),
     Source.PAIR: (0.9, "由同一句中的几个词合起来判断"),
+    Source.PATTERN: (0.85, "客户用日常说法提到，按事物和情况合起来判断"),
     Source.SIGN: (0.7, "客户没有明说，只按一个词推断"),
     Source.EXAMPLE: (0.55, "客户没有用已知说法，按与例句意思相近判断"),
 }
-_OUTBOUND = ("outbound", "呼出", "外呼")
+_ANOTHER = "another"
+"""Words by which the customer goes on to another matter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +93,14 @@ class ContactReason(Analyzer):
         for intent, words in self.options.more_phrases.items():
             label = f"phrase:{intent}"
             labels[label] = (*labels[label], *words)
+        labels[_ANOTHER] = lexicon("new_problem")
         return labels
 
     def watch(self, call: CallInfo, so_far: CallSoFar) -> Watch:
         """Open the watch for one call."""
         chosen = intents(self.options.line_of_business or call.line_of_business)
         known = tuple(intent for intent in chosen if intent.id not in self.options.ignored)
-        outbound = call.direction.strip().lower() in _OUTBOUND
+        outbound = call.direction.strip().lower() in OUTBOUND
         return _ContactWatch(self.options, self.version, known, self._vectors, outbound=outbound)
 
 
@@ -126,7 +130,8 @@ class _ContactWatch(Watch):
             self._keep(facts)
             if len(self._named) >= self._options.most_reasons:
                 return ()
-            found = mentions(facts, self._known, signs=not self._named)
+            states = not self._named or bool(facts.hits(_ANOTHER))
+            found = mentions(facts, self._known, states=states, signs=self._may_hint(facts))
         elif facts.role is Role.AGENT and self._outbound:
             found = agent_mentions(facts, self._known)
         else:
@@ -149,6 +154,11 @@ class _ContactWatch(Watch):
                     return () if finding is None else (finding,)
                 how = "与各原因的例句比对也没有明显相近的。"
         return (self._unknown(how),)
+
+    def _may_hint(self, facts: UtteranceFacts) -> bool:
+        """Whether a hint counts: nothing is named, and the customer is still at the beginning."""
+        begins = len(self._first) < self._options.compared_utterances or facts is self._first[-1]
+        return begins and not self._named
 
     def _keep(self, facts: UtteranceFacts) -> None:
         enough = len(self._first) >= self._options.compared_utterances

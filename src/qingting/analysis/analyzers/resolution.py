@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from qingting.analysis.analyzer import Analyzer, Watch
+from qingting.analysis.analyzers._contact_mentions import OUTBOUND
 from qingting.analysis.analyzers._resolution_findings import ResolutionWriter, step_signal
 from qingting.analysis.analyzers._resolution_problem import Problem, Step, step_of
 from qingting.analysis.analyzers._resolution_words import (
     acceptance_of,
     confirmation_of,
     echo_of,
+    names_matter,
     objection_of,
     only_confirms,
     reason_of,
@@ -86,6 +88,8 @@ class _ResolutionWatch(Watch):
         self._repeat_within_days = analyzer.options.repeat_within_days
         self._history = analyzer.history
         self._call = call
+        self._inbound = call.direction.strip().lower() not in OUTBOUND
+        """On a call the centre makes, words of a contact reason are no problem of the customer's."""
         asks = self._history is not None and bool(call.customer_reference)
         self._write = ResolutionWriter(analyzer.version, self._repeat_within_days, has_history=asks)
         self._problems: list[Problem] = []
@@ -154,6 +158,8 @@ class _ResolutionWatch(Watch):
 
     def _is_new(self, facts: UtteranceFacts) -> bool:
         """Whether the utterance opens a problem: the first, one after the last is settled, or one announced."""
+        if not self._problems and self._inbound and names_matter(facts):
+            return True
         if not states_problem(facts):
             return False
         if not self._problems:

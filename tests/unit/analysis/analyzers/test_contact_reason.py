@@ -24,7 +24,7 @@ from qingting.testing.samples import sample_calls
 DEMO_REASONS = {
     "absolute_promise": ["logistics"],
     "agent_interrupts": ["urge", "network_fault"],
-    "angry_escalation": ["overcharge", "complaint"],
+    "angry_escalation": ["overcharge", "refund", "complaint"],
     "dead_air_no_closing": ["plan_inquiry", "cancel_service"],
     "ecommerce_faultless": ["refund"],
     "general_faultless": ["network_fault"],
@@ -308,3 +308,37 @@ def test_options_come_from_a_pack(tmp_path) -> None:
 def test_it_keeps_the_contract_of_analyzers() -> None:
     check_analyzer(ContactReason())
     check_analyzer(ContactReason(vectors=Axes(["款", "网"])))
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "reason"),
+    [
+        ("ecommerce", "我那个包裹停在转运站四天了，都没挪窝。", "logistics"),
+        ("ecommerce", "那件大衣我要退，洗都没洗过。", "return_goods"),
+        ("ecommerce", "昨晚买的书，一下子扣了我两次钱。", "payment"),
+        ("ecommerce", "那箱橘子打开一股霉味儿。", "quality"),
+        ("telecom", "我每个月流量老是不够用。", "plan_change"),
+        ("telecom", "我想把号码转到别家，怎么弄？", "number_porting"),
+        ("telecom", "我没开通过什么视频包啊。", "overcharge"),
+        ("finance", "坐地铁钱包被偷了，里头有你们的卡。", "card_lost"),
+        ("finance", "我收到短信说中奖了，就点了那个链接。", "fraud"),
+        ("finance", "钱打错人了，怎么办？", "transfer"),
+    ],
+)
+def test_everyday_words_name_the_matter(line: str, said: str, reason: str, talk, inspect) -> None:
+    found = inspect(talk(f"C {said}"), line, ContactReason()).findings
+    assert reasons(found)[0] == reason
+    assert found[0].confidence.value < 1.0 or found[0].facts["source"] == "phrase"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("ecommerce", "家里天花板漏水漏了半个月。"),
+        ("ecommerce", "我先跟老板说一声，你等我一会儿。"),
+        ("telecom", "我没说要换，你继续讲。"),
+        ("finance", "我记一下啊，你慢点说。"),
+    ],
+)
+def test_ordinary_words_name_nothing(line: str, said: str, talk, inspect) -> None:
+    assert reasons(inspect(talk(f"C {said}"), line, ContactReason()).findings) in ([], ["unknown"])

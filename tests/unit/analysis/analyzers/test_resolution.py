@@ -209,7 +209,11 @@ def test_without_reference_or_past_nothing_is_claimed(talk) -> None:
         ("C 我已经打了三次电话了，快递还没收到。", True),
         ("C 上次也是登记，快递还没收到。", True),
         ("C 我朋友说之前打过电话，我的快递还没收到。", False),
+        ("C 我都打了四回电话了，快递还没收到。", True),
+        ("C 我第三回打过来了，快递还没收到。", True),
+        ("C 上一个客服也这么说，快递还没收到。", True),
         ("C 我之前买的快递还没收到。", False),
+        ("C 我都说了三遍了，快递还没收到。", False),
     ],
 )
 def test_the_customer_says_it_is_not_the_first_time(talk, inspect, line: str, found: bool) -> None:
