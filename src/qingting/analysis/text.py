@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_left
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import ahocorasick
@@ -186,11 +186,12 @@ class PhraseBook:
         for owner, labels in phrases.items():
             for label, variants in labels.items():
                 for phrase in dict.fromkeys(variants):
-                    parts = [normal for part in phrase.split(GAP) if (normal := normalise(part))]
-                    keys = [entries.setdefault(part, []) for part in parts]
+                    parts = _parts_of(phrase)
                     if len(parts) == 1:
-                        keys[0].append((owner, label, phrase))
+                        entries.setdefault(parts[0], []).append((owner, label, phrase))
                     elif parts:
+                        for part in parts:
+                            entries.setdefault(part, [])
                         self._gapped.add(parts, (owner, label, phrase))
         self._automaton = ahocorasick.Automaton()
         for normal, keys_of in entries.items():
@@ -230,36 +231,28 @@ class PhraseBook:
         return {key: _longest(hits) for key, hits in found.items()}
 
 
+@cache
+def _parts_of(phrase: str) -> tuple[str, ...]:
+    """A phrase's parts between its gaps, normalised; the packs share most of their phrases."""
+    return tuple(normal for part in phrase.split(GAP) if (normal := normalise(part)))
+
+
 _Key = tuple[str, str, str]
 """Analyzer id, label, phrase as its lexicon writes it."""
 _Places = dict[str, list[tuple[int, int]]]
 """Where the parts of phrases stand in a normalised text, in order."""
 
 
-class _Parts:
-    """Phrases with gaps, as a tree of their parts."""
+class _Node:
+    """Where one part of phrases with gaps has been found."""
+
+    __slots__ = ("after", "keys")
 
     def __init__(self) -> None:
-        self.parts: set[str] = set()
-        """All parts of the phrases taken here."""
-        self.after: dict[str, _Parts] = {}
+        self.after: dict[str, _Node] = {}
         """What may follow, by its part."""
         self.keys: list[_Key] = []
         """Phrases that end here."""
-
-    def add(self, parts: Sequence[str], key: _Key) -> None:
-        """Take a phrase of at least two parts."""
-        self.parts.update(parts)
-        node = self
-        for part in parts:
-            node = node.after.setdefault(part, _Parts())
-        node.keys.append(key)
-
-    def find(self, places: _Places) -> Iterable[tuple[_Key, int, int]]:
-        """Yield (key, start, end) for every place at which a phrase begins, its parts as near as they stand."""
-        for part in self.after.keys() & places.keys():
-            for start, end in places[part]:
-                yield from self.after[part].follow(places, start, end)
 
     def follow(self, places: _Places, start: int, end: int) -> Iterable[tuple[_Key, int, int]]:
         """Yield what ends here, or goes on within a gap."""
@@ -269,6 +262,29 @@ class _Parts:
             near = bisect_left(places[part], (end,))
             if near < len(places[part]) and places[part][near][0] <= end + GAP_CHARACTERS:
                 yield from self.after[part].follow(places, start, places[part][near][1])
+
+
+class _Parts:
+    """Phrases with gaps, as a tree of their parts."""
+
+    def __init__(self) -> None:
+        self.parts: set[str] = set()
+        """All parts of the phrases taken here."""
+        self._first: dict[str, _Node] = {}
+
+    def add(self, parts: Sequence[str], key: _Key) -> None:
+        """Take a phrase of at least two parts."""
+        self.parts.update(parts)
+        node = self._first.setdefault(parts[0], _Node())
+        for part in parts[1:]:
+            node = node.after.setdefault(part, _Node())
+        node.keys.append(key)
+
+    def find(self, places: _Places) -> Iterable[tuple[_Key, int, int]]:
+        """Yield (key, start, end) for every place at which a phrase begins, its parts as near as they stand."""
+        for part in self._first.keys() & places.keys():
+            for start, end in places[part]:
+                yield from self._first[part].follow(places, start, end)
 
 
 def _add(found: dict[tuple[str, str], list[Hit]], key: _Key, text: NormalText, start: int, end: int) -> None:
