@@ -2,7 +2,8 @@
 
     python benchmarks/inspection_quality.py            from the scripts' own words and times
     python benchmarks/inspection_quality.py --audio    from the recordings, through all stages
-    Conversations of demo/held_out, which nothing was adjusted to, are measured beside them.
+    Conversations of demo/development, by which word lists were widened, and of demo/held_out, which nothing was
+    adjusted to, are measured beside them.
     options: --json (machine-readable), --write (docs/reference/inspection-quality.md), --folder
 
 A finding meets an expectation when rule and who agree and, where the expectation has a
@@ -36,8 +37,10 @@ REVIEW_CONFIDENCE = 0.6
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "inspection-quality.md"
 HELD_OUT = ROOT / "demo" / "held_out"
+DEVELOPMENT = ROOT / "demo" / "development"
 FROM_SCRIPTS = "From the scripts' words"
 FROM_AUDIO = "From the recordings"
+LEARNT = "Conversations that were learned from"
 UNSEEN = "Held-out conversations"
 FIRST_RUN = (
     ("compliance", 14, 8, 2),
@@ -293,6 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scripts = [load_script(path) for path in sorted(chosen.folder.glob("*.yaml"))]
     sections = {FROM_SCRIPTS: from_scripts(scripts)}
     if chosen.folder != HELD_OUT:
+        sections[LEARNT] = from_scripts([load_script(path) for path in sorted(DEVELOPMENT.glob("*.yaml"))])
         sections[UNSEEN] = from_scripts([load_script(path) for path in sorted(HELD_OUT.glob("*.yaml"))])
     if chosen.audio:
         sections[FROM_AUDIO] = from_audio(scripts, chosen.folder)

@@ -179,7 +179,9 @@ def _speech_servers(settings: Settings) -> Iterator[Check]:
 
 
 def _aligner(settings: Settings) -> Iterator[Check]:
-    from qingting.speech.aligner import Qwen3AlignerSettings, aligner_availability
+    from qingting.bootstrap.speech import local_aligner_settings, served_aligner_settings
+    from qingting.speech.aligner import aligner_availability
+    from qingting.speech.qwen3_health import look_at
 
     section = settings.aligner
     if section.use == "off":
@@ -187,8 +189,16 @@ def _aligner(settings: Settings) -> Iterator[Check]:
             name="aligner", state="ok", detail="switched off: where an engine has no word times they are estimates"
         )
         return
-    found = aligner_availability(Qwen3AlignerSettings(**section.model_dump(exclude={"use"})))
     needed: State = "fault" if section.use == "on" else "warning"
+    served = served_aligner_settings(settings)
+    if served is not None:
+        servers = look_at(served)
+        lacking: State = "warning" if any(server.usable for server in servers) else needed
+        for server in servers:
+            state: State = "ok" if server.usable else lacking
+            yield Check(name=f"aligner server {server.url}", state=state, detail=server.detail, remedy=server.remedy)
+        return
+    found = aligner_availability(local_aligner_settings(settings))
     yield Check(
         name="aligner", state="ok" if found.available else needed, detail=found.detail, remedy=found.remedy
     )  # fmt: skip

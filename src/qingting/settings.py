@@ -75,6 +75,10 @@ class MeaningSettings(BaseModel):
         return self
 
 
+def _addresses(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
 class Qwen3ServerSection(BaseModel):
     """Servers that run Qwen3-ASR (docs/how-to/qwen3-server.md)."""
 
@@ -107,7 +111,7 @@ class Qwen3ServerSection(BaseModel):
     @classmethod
     def _split(cls, value: object) -> object:
         """Environment variables hold one text."""
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return _addresses(value)
 
 
 class Qwen3LocalSection(BaseModel):
@@ -135,15 +139,41 @@ class AlignerSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     use: Annotated[str, Field(pattern="^(auto|on|off)$")] = "auto"
-    """`auto`: where it is needed and its weights are on this machine; `on`: it is an error when they are missing."""
-    model: str = "Qwen/Qwen3-ForcedAligner-0.6B"
-    """Folder with weights, or a name that ModelScope and Hugging Face know."""
+    """`auto`: where it is needed and `urls` or its weights are there; `on`: it is an error when they are missing."""
+    urls: Annotated[tuple[str, ...], NoDecode] = ()
+    """Servers that run it, separated by commas or as a list; without any it runs in process."""
+    model: Annotated[str, Field(min_length=1)] = "Qwen/Qwen3-ForcedAligner-0.6B"
+    """Folder with weights, or a name that ModelScope and Hugging Face know; with `urls` the name it is served by."""
     source: Annotated[str, Field(pattern="^(auto|modelscope|huggingface)$")] = "auto"
     """As for `qwen3_local`."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1` …"""
     dtype: Annotated[str, Field(pattern="^(auto|float32|float16|bfloat16)$")] = "auto"
     """As for `qwen3_local`."""
+    revision: str = ""
+    """With `urls`: commit of the weights, for the evidence chain."""
+    api_key: SecretStr = SecretStr("")
+    """Key the servers were started with."""
+    max_in_flight: Annotated[int, Field(ge=1, le=1024)] = 16
+    """Requests one server gets at once."""
+    connect_timeout_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """For a connection."""
+    request_timeout_seconds: Annotated[float, Field(gt=0)] = 20.0
+    """For one request; a late one is asked again, elsewhere if possible."""
+    total_timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
+    """For one utterance in all; its times are estimated then."""
+    attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    """Requests per utterance that may reach a server and fail."""
+    verify_tls: bool = True
+    """Check the servers' certificates."""
+    ca_file: Path | None = None
+    """Certificates to trust instead of the system's."""
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Environment variables hold one text."""
+        return _addresses(value)
 
 
 class Settings(BaseSettings):

@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,11 +113,12 @@ def write_pairs(call: KnownCall, folder: Path) -> Path:
 class VllmServer:
     """`vllm serve` as a process group of its own on a free loopback port."""
 
-    def __init__(self, python: Path, checkpoint: Path, log: Path) -> None:
+    def __init__(self, python: Path, checkpoint: Path, log: Path, options: Sequence[str] = ()) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self.python, self.checkpoint, self.log = python, checkpoint, log
+        self.options = options
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -128,7 +129,7 @@ class VllmServer:
         command = [str(self.python.parent / "vllm"), "serve", str(self.checkpoint), "--served-model-name", MODEL]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--dtype", "float32", "--enforce-eager"]
         command += ["--max-model-len", "4096", "--max-num-seqs", "32", "--limit-mm-per-prompt", '{"audio": 1}']
-        command += ["--trust-request-chat-template"]
+        command += ["--trust-request-chat-template", *self.options]
         environment = {
             **os.environ,
             "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -178,6 +179,17 @@ def checkpoint(call: KnownCall, tmp_path_factory: pytest.TempPathFactory) -> Pat
         command = [os.environ["VLLM_TEST_PYTHON"], str(MAKER), str(pairs), str(folder)]
         subprocess.run(command, check=True, stdout=sys.stderr, timeout=1800, env=environment)
     return ready
+
+
+@pytest.fixture(scope="session")
+def make_server(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, Sequence[str]], VllmServer]:
+    """Makes servers for other checkpoints and options, not started yet."""
+
+    def make(checkpoint: Path, options: Sequence[str]) -> VllmServer:
+        log = tmp_path_factory.mktemp("vllm") / "server.log"
+        return VllmServer(Path(os.environ["VLLM_TEST_PYTHON"]), checkpoint, log, options)
+
+    return make
 
 
 @pytest.fixture(scope="session")

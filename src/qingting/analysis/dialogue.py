@@ -33,6 +33,7 @@ _LEXICONS = {
     "question": "customer_question",
     "problem": "customer_problem",
     "wait": "customer_wait",
+    "waits": "agent_waits",
 }
 _QUESTION_ENDS = ("吗", "呢", "么", "吧")
 HOLD_TAIL_CHARACTERS = 14

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from qingting.analysis.lexicon import lexicon
-from qingting.analysis.text import NormalText, PhraseBook
+from qingting.analysis.text import GAP, NormalText, PhraseBook
 from qingting.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -211,7 +211,9 @@ def nearest(
 
 @cache
 def _empty_words() -> PhraseBook:
-    return PhraseBook({"meaning": {"empty": [word for name in _EMPTY_LEXICONS for word in lexicon(name)]}})
+    # A phrase with a gap would cover the very words that fill it.
+    words = [word for name in _EMPTY_LEXICONS for word in lexicon(name) if GAP not in word]
+    return PhraseBook({"meaning": {"empty": words}})
 
 
 def content_characters(text: str | NormalText) -> int:

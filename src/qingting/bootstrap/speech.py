@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qingting.errors import EngineUnavailableError
 from qingting.speech import catalog
 from qingting.speech.aligner import Aligner, Qwen3AlignerSettings, Qwen3ForcedAligner, aligner_availability
+from qingting.speech.aligner_server import ServedAlignerSettings, ServedForcedAligner
 from qingting.speech.finetuning import registry
+from qingting.speech.qwen3_health import availability_of
 from qingting.speech.wrappers import CheckedEngine, LimitedEngine, RetryingEngine
 
 if TYPE_CHECKING:
@@ -40,15 +44,40 @@ def engine_sections(settings: Settings) -> dict[str, dict[str, Any]]:
 def open_aligner(settings: Settings, engine: SpeechEngine) -> Aligner | None:
     """Open the aligner where the engine gives no word times and the settings allow it, else None.
 
-    With `aligner.use = "on"` raises the reason why it cannot run; with `auto` it is left out then.
+    Served if the settings name servers, else in process. With `aligner.use = "on"` raises the
+    reason why it cannot run; with `auto` it is left out then, but servers are asked anew for
+    every utterance, since they may come back.
     """
     section = settings.aligner
     if section.use == "off" or engine.capabilities.word_times:
         return None
-    chosen = Qwen3AlignerSettings(**section.model_dump(exclude={"use"}))
+    served = served_aligner_settings(settings)
+    if served is not None:
+        if section.use == "on":
+            usable, detail, remedy = availability_of(served)
+            if not usable:
+                raise EngineUnavailableError(f"The aligner's servers cannot be used: {detail}.", remedy=remedy)
+        return ServedForcedAligner(served)
+    chosen = local_aligner_settings(settings)
     if section.use == "auto" and not aligner_availability(chosen).available:
         return None
     return Qwen3ForcedAligner(chosen)
+
+
+def local_aligner_settings(settings: Settings) -> Qwen3AlignerSettings:
+    """Settings of the aligner in process."""
+    section = settings.aligner
+    return Qwen3AlignerSettings(model=section.model, source=section.source, device=section.device, dtype=section.dtype)
+
+
+def served_aligner_settings(settings: Settings) -> ServedAlignerSettings | None:
+    """Settings of the served aligner with its secret opened; None when no server is named."""
+    section = settings.aligner
+    if not section.urls:
+        return None
+    wanted = {field.name for field in fields(ServedAlignerSettings)} & set(type(section).model_fields)
+    chosen = {name: getattr(section, name) for name in wanted}
+    return ServedAlignerSettings(**{**chosen, "api_key": section.api_key.get_secret_value()})
 
 
 def model_folder(settings: Settings, model: str | None = None) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
@@ -95,13 +96,25 @@ def _tls(options: ConnectionOptions) -> ssl.SSLContext:
     return context
 
 
-async def post(client: httpx2.AsyncClient, url: str, body: bytes, *, timeout_seconds: float) -> bytes:
-    """The answer's bytes; raises RequestFailedError, or CancelledError which ends the request on the server too."""
+async def post(
+    client: httpx2.AsyncClient,
+    url: str,
+    body: bytes,
+    *,
+    timeout_seconds: float,
+    section: str = "qwen3_server",
+    room: Callable[[Mapping[str, str]], int] = lambda _: MAX_ANSWER_BYTES,
+) -> bytes:
+    """The answer's bytes; raises RequestFailedError, or CancelledError which ends the request on the server too.
+
+    `section` is the one of the settings that remedies name. `room` gets the answer's headers
+    and says how many bytes the body may have; it may raise RequestFailedError.
+    """
     try:
         async with asyncio.timeout(timeout_seconds):
-            return await _post(client, url, body)
+            return await _post(client, url, body, section, room)
     except (TimeoutError, httpx2.ReadTimeout, httpx2.WriteTimeout):
-        raise RequestFailedError(_late(timeout_seconds), Blame.SERVER) from None
+        raise RequestFailedError(_late(timeout_seconds, section), Blame.SERVER) from None
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
         away = EngineUnavailableError(f"The speech server cannot be reached ({type(error).__name__}).")
         raise RequestFailedError(away, Blame.AWAY) from None
@@ -110,15 +123,18 @@ async def post(client: httpx2.AsyncClient, url: str, body: bytes, *, timeout_sec
         raise RequestFailedError(broke, Blame.SERVER) from None
 
 
-async def _post(client: httpx2.AsyncClient, url: str, body: bytes) -> bytes:
+async def _post(
+    client: httpx2.AsyncClient, url: str, body: bytes, section: str, room: Callable[[Mapping[str, str]], int]
+) -> bytes:
     headers = {"Content-Type": "application/json"}
     async with client.stream("POST", url, content=body, headers=headers) as response:
         if response.status_code != HTTPStatus.OK:
-            raise _refusal(response)
+            raise _refusal(response, section)
+        most_bytes = room(response.headers)
         content = bytearray()
         async for chunk in response.aiter_raw():
             content += chunk
-            if len(content) > MAX_ANSWER_BYTES:
+            if len(content) > most_bytes:
                 raise RequestFailedError(EngineAnswerError("The speech server's answer is too long."), Blame.SERVER)
         return bytes(content)
 
@@ -137,14 +153,14 @@ async def get(client: httpx2.AsyncClient, url: str, *, timeout_seconds: float) -
         return 0, b""
 
 
-def _late(seconds: float) -> EngineTimeoutError:
+def _late(seconds: float, section: str) -> EngineTimeoutError:
     return EngineTimeoutError(
         f"The speech server gave no whole answer within {seconds:g} s.",
-        remedy="Raise qwen3_server.request_timeout_seconds, lower max_in_flight, or add a server.",
+        remedy=f"Raise {section}.request_timeout_seconds, lower max_in_flight, or add a server.",
     )
 
 
-def _refusal(response: httpx2.Response) -> RequestFailedError:
+def _refusal(response: httpx2.Response, section: str) -> RequestFailedError:
     status = response.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and _asks_pause(response)):
         busy = EngineUnavailableError(f"The speech server is busy (status {status}).", remedy="Add a server.")
@@ -155,8 +171,10 @@ def _refusal(response: httpx2.Response) -> RequestFailedError:
             EngineUnavailableError(f"The speech server failed (status {status})."), Blame.SERVER, status=status
         )
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND) or status < 400:
-        remedy = _SETTINGS_REMEDIES.get(status, "Give the server's own address in qwen3_server.urls.")
-        refused = EngineAnswerError(f"The speech server refuses requests (status {status}).", remedy=remedy)
+        remedy = _SETTINGS_REMEDIES.get(status, "Give the server's own address in {section}.urls.")
+        refused = EngineAnswerError(
+            f"The speech server refuses requests (status {status}).", remedy=remedy.format(section=section)
+        )
         return RequestFailedError(refused, Blame.SETTINGS, status=status)
     refused = EngineAnswerError(
         f"The speech server refused the request (status {status}).",
@@ -170,7 +188,7 @@ def _asks_pause(response: httpx2.Response) -> bool:
 
 
 _SETTINGS_REMEDIES = {
-    401: "Set qwen3_server.api_key to the key the server was started with.",
-    403: "Set qwen3_server.api_key to the key the server was started with.",
-    404: "Set qwen3_server.model to the name the server serves; `qingting doctor` lists it.",
+    401: "Set {section}.api_key to the key the server was started with.",
+    403: "Set {section}.api_key to the key the server was started with.",
+    404: "Set {section}.model to the name the server serves; `qingting doctor` lists it.",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,8 +111,7 @@ class Qwen3ForcedAligner(Aligner):
     @property
     def languages(self) -> tuple[str, ...]:
         """Nine, with Japanese and Korean where their word splitters are installed."""
-        split = tuple(code for code, library in _SEGMENTERS.items() if importlib.util.find_spec(library) is not None)
-        return _LANGUAGES + split
+        return languages_to_align()
 
     @property
     def longest_clip_seconds(self) -> float:
@@ -135,16 +135,7 @@ class Qwen3ForcedAligner(Aligner):
             raise
         except Exception as error:
             raise EngineAnswerError(f"The aligner failed ({type(error).__name__}).") from error
-        raw = [
-            RawWord(
-                text=word,
-                start_ms=first * model.slot_ms,
-                end_ms=last * model.slot_ms,
-                probability=min(sure_of_first, sure_of_last),
-            )
-            for word, (first, sure_of_first), (last, sure_of_last) in zip(words, slots[::2], slots[1::2], strict=True)
-        ]
-        return mended_times(raw, length_ms=round(clip.seconds * 1000))
+        return times_of_slots(words, slots, slot_ms=model.slot_ms, clip=clip)
 
     def close(self) -> None:
         """Free the weights and the device's memory."""
@@ -205,6 +196,28 @@ def aligner_availability(settings: Qwen3AlignerSettings) -> AlignerAvailability:
     except EngineError as error:
         return AlignerAvailability(available=False, detail=error.cause, remedy=error.remedy)
     return AlignerAvailability(available=True, detail=f"weights in {folder}")
+
+
+def languages_to_align() -> tuple[str, ...]:
+    """Languages the model knows and whose texts can be split into words here."""
+    split = tuple(code for code, library in _SEGMENTERS.items() if importlib.util.find_spec(library) is not None)
+    return _LANGUAGES + split
+
+
+def times_of_slots(
+    words: Sequence[str], slots: Sequence[tuple[int, float]], *, slot_ms: float, clip: Clip
+) -> tuple[TimedText, ...]:
+    """Checked and mended times of words from the model's slots: start and end of each word, with probabilities."""
+    raw = [
+        RawWord(
+            text=word,
+            start_ms=first * slot_ms,
+            end_ms=last * slot_ms,
+            probability=min(sure_of_first, sure_of_last),
+        )
+        for word, (first, sure_of_first), (last, sure_of_last) in zip(words, slots[::2], slots[1::2], strict=True)
+    ]
+    return mended_times(raw, length_ms=round(clip.seconds * 1000))
 
 
 def words_to_align(text: str, language: str) -> list[str]:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 2.0
 """Longest wait for each page."""
-NEEDED_LENGTH = 4096
-"""Tokens of audio and answer together that clips of the longest length need."""
 _HOW_TO = "docs/how-to/qwen3-server.md"
 
 
@@ -61,10 +59,10 @@ async def _look_at_all(settings: Qwen3ServerSettings) -> tuple[ServerHealth, ...
         ca_file=settings.ca_file,
     )
     async with http.open_client(options) as client:
-        return tuple(await asyncio.gather(*(_look(client, url, settings.model) for url in settings.urls)))
+        return tuple(await asyncio.gather(*(_look(client, url, settings) for url in settings.urls)))
 
 
-async def _look(client: httpx2.AsyncClient, url: str, model: str) -> ServerHealth:
+async def _look(client: httpx2.AsyncClient, url: str, settings: Qwen3ServerSettings) -> ServerHealth:
     from qingting.speech import _qwen3_http as http
 
     base = base_address(url)
@@ -73,17 +71,18 @@ async def _look(client: httpx2.AsyncClient, url: str, model: str) -> ServerHealt
         http.get(client, f"{base}/v1/models", timeout_seconds=LOOK_SECONDS),
     )
     if not health and not status:
-        return _fault(url, "does not answer", f"Start it as {_HOW_TO} shows, or correct qwen3_server.urls.")
+        return _fault(url, "does not answer", f"Start it as {_HOW_TO} shows, or correct {settings.section}.urls.")
     if health >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _fault(url, f"answers, but is not well (status {health})", "Look into its log and start it again.")
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return _fault(url, f"refuses the key (status {status})", "Set qwen3_server.api_key to the server's key.")
+        return _fault(url, f"refuses the key (status {status})", f"Set {settings.section}.api_key to the server's key.")
     if status != HTTPStatus.OK:
         return _fault(url, f"lists no models (status {status})", "Give the address of a vLLM server.")
-    return _model_of(url, model, content)
+    return _model_of(url, settings, content)
 
 
-def _model_of(url: str, model: str, content: bytes) -> ServerHealth:
+def _model_of(url: str, settings: Qwen3ServerSettings, content: bytes) -> ServerHealth:
+    model = settings.model
     try:
         rows = json.loads(content)["data"]
         served = {str(row["id"]): row.get("max_model_len") for row in rows}
@@ -91,11 +90,11 @@ def _model_of(url: str, model: str, content: bytes) -> ServerHealth:
         return _fault(url, "lists its models in no known form", "Give the address of a vLLM server.")
     if model not in served:
         names = ", ".join(sorted(served))[:200] or "none"
-        remedy = "Set qwen3_server.model to the served name, or start the server with --served-model-name."
+        remedy = f"Set {settings.section}.model to the served name, or start the server with --served-model-name."
         return _fault(url, f"does not serve {model}, but: {names}", remedy)
     length = served[model]
-    if isinstance(length, int) and length < NEEDED_LENGTH:
-        remedy = f"Start it with --max-model-len {NEEDED_LENGTH}."
+    if isinstance(length, int) and length < settings.needed_tokens:
+        remedy = f"Start it with --max-model-len {settings.needed_tokens}."
         detail = f"serves {model}, {length} tokens: long utterances may be refused"
         return ServerHealth(url=url, usable=True, detail=detail, remedy=remedy)
     return ServerHealth(url=url, usable=True, detail=f"serves {model}" + (f", {length} tokens" if length else ""))

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -38,6 +38,11 @@ UNSTATED = "unstated"
 class Qwen3ServerSettings:
     """Where the servers are and how they are asked."""
 
+    section: ClassVar[str] = "qwen3_server"
+    """Section of the settings that remedies name."""
+    needed_tokens: ClassVar[int] = 4096
+    """Audio and text together that clips of the longest length need of a server."""
+
     urls: tuple[str, ...]
     """Addresses, with or without /v1."""
     model: str = MODEL
@@ -62,22 +67,22 @@ class Qwen3ServerSettings:
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         if not self.urls:
-            raise SettingsError("No speech server is named.", remedy="Set qwen3_server.urls.")
+            raise SettingsError("No speech server is named.", remedy=f"Set {self.section}.urls.")
         for url in self.urls:
-            _check_address(url)
+            _check_address(url, self.section)
         bases = [base_address(url) for url in self.urls]
         if len(set(bases)) < len(bases):
-            raise SettingsError("A speech server is named twice.", remedy="Correct qwen3_server.urls.")
+            raise SettingsError("A speech server is named twice.", remedy=f"Correct {self.section}.urls.")
         times = (self.connect_timeout_seconds, self.request_timeout_seconds, self.total_timeout_seconds)
         if min(self.max_in_flight, self.attempts) < 1 or min(times) <= 0:
             raise SettingsError(
-                "A number of the qwen3_server section is out of range.",
+                f"A number of the {self.section} section is out of range.",
                 remedy="Use whole numbers from 1 and time limits over 0.",
             )
 
     def __repr__(self) -> str:
         """Without the key."""
-        return f"Qwen3ServerSettings(urls={self.urls!r}, model={self.model!r}, max_in_flight={self.max_in_flight})"
+        return f"{type(self).__name__}(urls={self.urls!r}, model={self.model!r}, max_in_flight={self.max_in_flight})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +103,7 @@ def base_address(url: str) -> str:
     return url.rstrip("/").removesuffix("/v1").rstrip("/")
 
 
-def _check_address(url: str) -> None:
+def _check_address(url: str, section: str) -> None:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -106,12 +111,12 @@ def _check_address(url: str) -> None:
         usable = False
     if not usable:
         raise SettingsError(
-            "An address in qwen3_server.urls is no http(s) address.", remedy="Give it as http://host:port."
+            f"An address in {section}.urls is no http(s) address.", remedy="Give it as http://host:port."
         )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SettingsError(
-            "An address in qwen3_server.urls carries a password or a query.",
-            remedy="Give the bare address, and the key as qwen3_server.api_key.",
+            f"An address in {section}.urls carries a password or a query.",
+            remedy=f"Give the bare address, and the key as {section}.api_key.",
         )
 
 

@@ -62,6 +62,8 @@ class Asked:
     body: Mapping[str, Any]
     key: str
     """Content of the Authorization header."""
+    path: str = ""
+    """What was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +151,7 @@ class StandIn:
             server.server_close()
             server.reset_all()
 
-    def take(self, body: bytes, key: str) -> Reply:
+    def take(self, body: bytes, key: str, path: str = "") -> Reply:
         """Note a request and give the reply to it."""
         document = json.loads(body)
         messages = {message["role"]: message["content"] for message in document["messages"]}
@@ -163,6 +165,7 @@ class StandIn:
                 prefix=messages.get("assistant", ""),
                 body=document,
                 key=key,
+                path=path,
             )
             self.asked.append(asked)
         return self.reply(asked)
@@ -225,7 +228,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         with self.server.stand_in.counting():
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            self._send(self.server.stand_in.take(body, self.headers.get("Authorization", "")))
+            self._send(self.server.stand_in.take(body, self.headers.get("Authorization", ""), self.path))
 
     def _send(self, reply: Reply) -> None:
         time.sleep(reply.wait_seconds)

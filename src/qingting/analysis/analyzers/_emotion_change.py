@@ -24,7 +24,14 @@ _SERIOUS = 0.75
 _FURTHER_RISE = 0.06
 _RECENT = 2
 _EASED_BY = 0.3
+_SOME_HEAT = 0.28
+"""Who says to have calmed down was upset; some sign of it must have been seen."""
 _CALM_CHARACTERS = 4
+_OUTBURST = 0.6
+_OUTBURST_SIGNS = 2
+"""A sudden outburst is an escalation when so many different kinds of words show it."""
+_LOOK_BACK = 2
+"""The tense utterance before the change may lie so many utterances back: numbers are read out in between."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +76,20 @@ class EscalationEye:
         return None
 
     def _first(self, mood: Mood) -> Change | None:
-        recent, before = self._moods[-_RECENT:], self._before()
-        if len(recent) < _RECENT or mood.tension < TENSE or recent[0].tension < _WARM_UP:
+        earlier = self._moods[-1 - _LOOK_BACK : -1]
+        if not earlier or mood.tension < TENSE:
             return None
-        level = sum(one.tension for one in recent) / len(recent)
-        sudden = mood.tension >= _SERIOUS and mood.tension - recent[0].tension >= self._rise
-        if level - before < self._rise and not sudden:
+        lead = max(earlier, key=lambda one: one.tension)
+        before = self._before()
+        kinds = {cue.kind for cue in mood.words.negative if cue.hit is not None}
+        outburst = mood.tension >= _OUTBURST and len(kinds) >= _OUTBURST_SIGNS and len(self._moods) > _RECENT
+        if lead.tension < _WARM_UP and not outburst:
             return None
-        self._stage, self._raised_at, self._began = 1, mood.tension, min(before, recent[0].tension)
+        level = (mood.tension + lead.tension) / 2
+        sudden = mood.tension >= _SERIOUS and mood.tension - lead.tension >= self._rise
+        if level - before < self._rise and not sudden and not outburst:
+            return None
+        self._stage, self._raised_at, self._began = 1, mood.tension, min(before, lead.tension)
         return self._change(Level.MEDIUM, self._began)
 
     def _before(self) -> float:
@@ -109,14 +122,18 @@ class EasingEye:
 
     def __init__(self) -> None:
         self._peak: Mood | None = None
+        self._heat: Mood | None = None
         self._answer: Offer | None = None
+        self._latest: Offer | None = None
         self._calm = 0
         self._closing = False
 
     def hear_agent(self, facts: UtteranceFacts, offer: Offer | None) -> None:
         """Take what the agent offers."""
         self._closing = bool(facts.hits("further_help") or facts.hits("farewell"))
-        if self._peak is not None and offer is not None and (offer.kind.concrete or offer.kind is OfferKind.FACTS):
+        helps = offer is not None and (offer.kind.concrete or offer.kind is OfferKind.FACTS)
+        self._latest = offer if helps else self._latest
+        if self._peak is not None and helps:
             # A further offer to a customer who is already calming down takes nothing back.
             self._answer = self._answer or offer
 
@@ -126,8 +143,9 @@ class EasingEye:
             self._peak = mood if self._peak is None or mood.tension >= self._peak.tension else self._peak
             self._answer, self._calm = None, 0
             return None
-        if self._peak is None or self._answer is None or is_sound(mood.facts) or self._closing:
-            return None
+        told = self._told(mood, objects=objects)
+        if told is not None or self._peak is None or self._answer is None or is_sound(mood.facts) or self._closing:
+            return told
         if mood.tension >= CALM or objects:
             self._calm = 0
             return None
@@ -136,9 +154,21 @@ class EasingEye:
         self._calm += 2 if mood.words.positive else 1
         if self._calm < 2:
             return None
-        eased = Eased(peak=self._peak, answer=self._answer, calm=mood)
-        self._peak, self._answer, self._calm = None, None, 0
-        return eased
+        return self._eased(self._peak, self._answer, mood)
+
+    def _told(self, mood: Mood, *, objects: bool) -> Eased | None:
+        """Return the easing that a customer names: 我刚才说话冲了点, 你这么说我心里就舒坦了."""
+        heat, answer = self._peak or self._heat, self._answer or self._latest
+        self._heat = mood if self._heat is None or mood.tension > self._heat.tension else self._heat
+        relieved = any(cue.kind == "relief_told" for cue in mood.words.positive)
+        if not relieved or objects or mood.tension >= CALM or answer is None or heat is None:
+            return None
+        return self._eased(heat, answer, mood) if heat.tension > _SOME_HEAT else None
+
+    def _eased(self, peak: Mood, answer: Offer, calm: Mood) -> Eased:
+        self._peak = self._heat = self._answer = self._latest = None
+        self._calm = 0
+        return Eased(peak=peak, answer=answer, calm=calm)
 
 
 def workable(facts: UtteranceFacts) -> Offer | None:

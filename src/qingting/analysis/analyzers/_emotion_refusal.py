@@ -66,7 +66,7 @@ class RefusalEye:
         refusal = self._open
         if refusal is None or facts.utterance.end_ms <= refusal.facts.utterance.end_ms:
             return None
-        if workable(facts) is not None:
+        if workable(facts) is not None or facts.hits("agent_complies"):
             self._close()
             return None
         if facts.utterance.text:

@@ -20,7 +20,7 @@ _LEXICON = "customer_repeat_demand"
 _STEP = 0.08
 _FIRST = 0.2
 _MOST = 0.44
-_HEATED = frozenset({"complaint", "leader", "refund", "compensation", "answer", "solve", "human"})
+_HEATED = frozenset({"complaint", "leader", "refund", "compensation", "answer", "solve", "human", "leave"})
 """Demands whose repetition is heated in itself; asking again when something arrives is not."""
 
 

@@ -31,7 +31,23 @@ _NEGATIVE = {
     "confusion": (0.1, "困惑用语"),
 }
 """Weight and Chinese name of each group of negative words; set on made conversations, no measured constants."""
-_POSITIVE = {"satisfaction": 0.35, "relief": 0.25, "gratitude": 0.2}
+_DISCONTENT = {
+    "insult": (0.5, "辱骂的话"),
+    "threat": (0.42, "投诉或要求升级"),
+    "questioning": (0.32, "质问"),
+    "ultimatum": (0.3, "最后通牒"),
+    "challenge": (0.32, "顶撞叫板"),
+    "irony": (0.3, "讽刺的话"),
+    "neglect": (0.3, "指责没人管"),
+    "unfair": (0.28, "抱怨不公"),
+    "repetition": (0.26, "抱怨反复"),
+    "disdain": (0.25, "拒绝的话"),
+    "blame": (0.24, "指责"),
+    "loss": (0.22, "抱怨损失"),
+    "long_wait": (0.18, "抱怨久等"),
+}
+"""Weight and Chinese name of each way to be angry without saying so; set like those above."""
+_POSITIVE = {"satisfaction": 0.35, "relief_told": 0.3, "relief": 0.25, "gratitude": 0.2}
 _AGENT = {"talk_back": (0.6, "顶撞的话"), "impatient": (0.5, "不耐烦的话"), "cold": (0.38, "冷淡的话")}
 _FORBIDDEN = {"talk_back": 0.6, "impatient": 0.5, "insult": 0.7}
 _FURTHER = (1.0, 0.6, 0.4)
@@ -66,6 +82,7 @@ def emotion_phrases() -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for prefix, name in (
         ("feels", "emotion_customer"),
+        ("discontent", "customer_discontent"),
         ("degree", "emotion_degree"),
         ("no", "negation"),
         ("rhetorical", "rhetorical_question"),
@@ -81,16 +98,22 @@ def read_customer(facts: UtteranceFacts) -> WordReading:
     negative_hits = {group: meant(facts.text, facts.hits(f"feels_{group}")) for group in _NEGATIVE}
     every_negative = [hit for group in _NEGATIVE for hit in facts.hits(f"feels_{group}")]
     cues: list[Cue] = []
+    seen: set[tuple[int, int]] = set()
     for group, (weight, name) in _NEGATIVE.items():
         others = [hit for other in _NEGATIVE if other != group for hit in facts.hits(f"feels_{other}")]
-        cues += _graded(facts, group, not_inside(negative_hits[group], others), weight, name)
+        fresh = [
+            hit for hit in not_inside(negative_hits[group], others) if (hit.normal_start, hit.normal_end) not in seen
+        ]
+        seen.update((hit.normal_start, hit.normal_end) for hit in fresh)
+        cues += _graded(facts, group, fresh, weight, name)
     cues += _strong_questions(facts)
+    cues += _indirect(facts, [cue.hit for cue in cues if cue.hit is not None])
     refusal = refusal_of(facts)
     polite = _is_polite(facts)
     if refusal is not None:
         cues.append(Cue(kind="refusal", weight=_REFUSAL_WEIGHT, reason=_name("绝对否定", facts, refusal), hit=refusal))
     if cues:
-        cues += _emphasis(facts)
+        cues += _emphasis(facts, [cue.hit for cue in cues if cue.hit is not None])
     if polite:
         cues = [_softer(cue) for cue in cues]
     positive = tuple(
@@ -113,7 +136,7 @@ def read_agent(facts: UtteranceFacts) -> WordReading:
         name = "贬损的话" if group == "insult" else _AGENT[group][1]
         cues += _graded(facts, group, fresh, weight, name)
     if cues:
-        cues += _emphasis(facts)
+        cues += _emphasis(facts, [])
     warm = (*facts.hits("empathy"), *facts.hits("courtesy"))
     positive = tuple(Cue(kind="warm", weight=0.1, reason=_name("礼貌用语", facts, hit), hit=hit) for hit in warm[:2])
     return WordReading(negative=tuple(cues), positive=positive)
@@ -177,6 +200,17 @@ def _is_intensified(facts: UtteranceFacts, hit: Hit) -> bool:
     )
 
 
+def _indirect(facts: UtteranceFacts, known: list[Hit]) -> list[Cue]:
+    """Anger that is not named: threats, irony, ultimatums …; words that other signs hold already count once."""
+    cues: list[Cue] = []
+    for group, (weight, name) in _DISCONTENT.items():
+        hits = meant(facts.text, facts.hits(f"discontent_{group}"))
+        fresh = [hit for hit in hits if not any(_overlap(hit, other) for other in known)]
+        cues += _graded(facts, group, fresh, weight, name)
+        known = [*known, *fresh]
+    return cues
+
+
 def _strong_questions(facts: UtteranceFacts) -> list[Cue]:
     strong = meant(facts.text, facts.hits("rhetorical_strong"))
     return [
@@ -185,15 +219,15 @@ def _strong_questions(facts: UtteranceFacts) -> list[Cue]:
     ]
 
 
-def _emphasis(facts: UtteranceFacts) -> list[Cue]:
+def _emphasis(facts: UtteranceFacts, known: list[Hit]) -> list[Cue]:
     """Signs that only strengthen what other words say."""
     cues = [
         Cue(kind="rhetorical_soft", weight=_SOFT_WEIGHT, reason=_name("反问", facts, hit), hit=hit)
-        for hit in not_inside(facts.hits("rhetorical_soft"), facts.hits("rhetorical_strong"))[:1]
+        for hit in not_inside(facts.hits("rhetorical_soft"), (*facts.hits("rhetorical_strong"), *known))[:1]
     ]
     cues += [
         Cue(kind="emphasis", weight=_EMPHASIS_WEIGHT, reason=_name("强调", facts, hit), hit=hit)
-        for hit in facts.hits("degree_emphasis")[:1]
+        for hit in not_inside(facts.hits("degree_emphasis"), known)[:1]
     ]
     shouts = facts.utterance.text.count("！") + facts.utterance.text.count("!")
     if shouts:

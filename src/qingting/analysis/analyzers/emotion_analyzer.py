@@ -25,7 +25,7 @@ from qingting.analysis.analyzers._emotion_voice import Manner
 from qingting.analysis.analyzers._emotion_words import emotion_phrases, read_agent, read_customer
 from qingting.analysis.analyzers._solutions import offer_of, solution_phrases
 from qingting.analysis.dialogue import dialogue_phrases
-from qingting.analysis.lexicon import groups
+from qingting.analysis.lexicon import groups, lexicon
 from qingting.analysis.pace import ENDLESS_MS, paced
 from qingting.analysis.signals import SignalName
 from qingting.model.call import CallInfo, Medium, Role
@@ -33,6 +33,9 @@ from qingting.model.finding import Finding
 
 if TYPE_CHECKING:
     from qingting.analysis.context import CallSoFar, UtteranceFacts
+
+
+_CLEARLY_STRONGER = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,7 @@ class EmotionAnalyzer(Analyzer):
                 one for name in ("still", "reject", "give_up") for one in groups("customer_rejection")[name]
             ),
         }
+        attitude["agent_complies"] = lexicon("agent_complies")
         return {**dialogue_phrases(), **solution_phrases(), **emotion_phrases(), **repeat_phrases(), **attitude}
 
     def watch(self, call: CallInfo, so_far: CallSoFar) -> Watch:
@@ -103,6 +107,7 @@ class _EmotionWatch(Watch):
         self._repeats = RepeatEye(options.repeat_window_ms)
         self._repeats_raised: set[str] = set()
         self._agent_raised_ms: int | None = None
+        self._agent_raised = 0.0
         self._escalation = EscalationEye(options.escalation_rise)
         self._easing = EasingEye()
         self._silence = SilenceEye(options.silence_ms)
@@ -168,9 +173,9 @@ class _EmotionWatch(Watch):
         if not facts.text.text:
             return found
         mood = self._measure(facts, ())
-        self._easing.hear_agent(facts, offer_of(facts))
-        if mood.words.negative and mood.tension >= self._options.agent_tension and self._agent_again(facts):
-            self._agent_raised_ms = facts.utterance.end_ms
+        self._easing.hear_agent(facts, offer_of(facts) if mood.tension < TENSE else None)
+        if mood.words.negative and mood.tension >= self._options.agent_tension and self._agent_again(mood):
+            self._agent_raised_ms, self._agent_raised = facts.utterance.end_ms, mood.tension
             found.append(self._write.agent_emotion(mood))
         return found
 
@@ -200,6 +205,9 @@ class _EmotionWatch(Watch):
         self._repeats_raised.add(repeat.group)
         return True
 
-    def _agent_again(self, facts: UtteranceFacts) -> bool:
+    def _agent_again(self, mood: Mood) -> bool:
+        """Whether an outburst is a finding of its own: the first, a clearly stronger one, one after a while."""
         raised_ms = self._agent_raised_ms
-        return raised_ms is None or facts.utterance.start_ms - raised_ms >= self._options.agent_again_ms
+        if raised_ms is None or mood.tension >= self._agent_raised + _CLEARLY_STRONGER:
+            return True
+        return mood.facts.utterance.start_ms - raised_ms >= self._options.agent_again_ms

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from qingting.analysis.analyzer import Analyzer, Watch
+from qingting.analysis.analyzers._complaint_reply import PendingComplaint, Reply, reply_of
+from qingting.analysis.analyzers._solutions import solution_phrases
 from qingting.analysis.confidence import confidence_of
-from qingting.analysis.dialogue import Act, agent_act, dialogue_phrases, has_problem, is_sound
+from qingting.analysis.dialogue import Act, agent_act, asks_something, dialogue_phrases, has_problem, is_sound
 from qingting.analysis.findings import hit_evidence, quotes, sentence_evidence, utterance_evidence
 from qingting.analysis.lexicon import groups, lexicon
 from qingting.analysis.text import Hit, not_inside
@@ -39,6 +41,12 @@ class KeywordOptions:
     """The same in chats and e-mail, where an answer is first to be written."""
 
 
+_COMPLAINTS = (
+    "insult", "threat", "questioning", "ultimatum", "irony", "neglect", "unfair", "repetition", "blame", "loss",
+)  # fmt: skip
+"""Groups of indirect discontent that are complaints by themselves; a mere long wait may only be the problem."""
+
+
 class Keywords(Analyzer):
     """Finds praise and complaint and weighs complaints by what the agent had answered until then."""
 
@@ -55,7 +63,10 @@ class Keywords(Analyzer):
         praise = groups("customer_positive")
         return {
             **dialogue_phrases(),
-            "negative": _kept((*lexicon("customer_negative"), *self.options.more_negative), ignored),
+            **solution_phrases(),
+            "reasons": groups("agent_answer")["reasons"],
+            "impatient": lexicon("agent_impatience"),
+            "negative": _kept((*lexicon("customer_negative"), *_indirect(), *self.options.more_negative), ignored),
             "praise": _kept((*praise["praise"], *self.options.more_positive), ignored),
             "thanks": praise["thanks"],
             "neutral": lexicon("customer_neutral"),
@@ -65,6 +76,11 @@ class Keywords(Analyzer):
         """Open the watch for one call."""
         patience_ms = self.options.patience_ms if call.medium is Medium.VOICE else self.options.text_patience_ms
         return _KeywordWatch(self.version, patience_ms=patience_ms)
+
+
+def _indirect() -> Iterable[str]:
+    discontent = groups("customer_discontent")
+    return (phrase for group in _COMPLAINTS for phrase in discontent[group])
 
 
 def _kept(phrases: Iterable[str], ignored: set[str]) -> tuple[str, ...]:
@@ -83,6 +99,10 @@ class _KeywordWatch(Watch):
         self._raised = False
         self._agent_said: UtteranceFacts | None = None
         self._answered = False
+        self._asked_only = False
+        self._stated: UtteranceFacts | None = None
+        self._agent_spoke = False
+        self._pending: PendingComplaint | None = None
         self._counts: Counter[str] = Counter()
         self._places: list[Evidence] = []
 
@@ -90,8 +110,9 @@ class _KeywordWatch(Watch):
         """Count the groups and judge the customer's words by what was answered before."""
         if facts.role is Role.AGENT:
             self._counts["agent_courtesy"] += len(facts.hits("courtesy"))
+            found = self._weigh_reply(facts)
             self._hear_agent(facts)
-            return ()
+            return found
         if facts.role is Role.CUSTOMER:
             return self._hear_customer(facts)
         return ()
@@ -103,16 +124,19 @@ class _KeywordWatch(Watch):
         if act is Act.ANSWER:
             self._problem, self._answered = None, True
         elif facts.utterance.end_ms > self._turn_end_ms:
+            self._asked_only = asks_something(facts) and (self._asked_only or not self._agent_had_chance)
             self._agent_had_chance = True
             self._agent_said = facts
 
     def _hear_customer(self, facts: UtteranceFacts) -> list[Finding]:
         waited = self._problem is not None and facts.utterance.start_ms - self._turn_end_ms >= self._patience_ms
         self._agent_had_chance = self._problem is not None and (self._agent_had_chance or waited)
-        found = self._judge(facts)
+        found = [] if is_sound(facts) else self._no_reply()
+        found += self._judge(facts)
         if self._problem is None and has_problem(facts):
             self._problem, self._agent_said, self._answered = facts, None, False
-            self._agent_had_chance = self._raised = False
+            self._agent_had_chance = self._raised = self._asked_only = False
+            self._stated = self._stated or facts
         if self._problem is not None and not is_sound(facts):
             self._turn_end_ms = facts.utterance.end_ms
         return found
@@ -126,7 +150,7 @@ class _KeywordWatch(Watch):
         found: list[Finding] = []
         if negative and not self._is_courtesy(facts, negative):
             self._places.append(hit_evidence(facts, negative[0], note="客户不满用语"))
-            found.append(self._complaint(facts, negative))
+            found += self._complaint(facts, negative)
         if praise:
             self._places.append(hit_evidence(facts, praise[0], note="客户认可用语"))
             found.append(self._praise(facts, praise))
@@ -139,12 +163,49 @@ class _KeywordWatch(Watch):
         thanked = any(hit.normal_start > negative[-1].normal_start for hit in facts.hits("thanks"))
         return thanked and not any(word in facts.text.text for word in ("但是", "不过", "可是"))
 
-    def _complaint(self, facts: UtteranceFacts, negative: tuple[Hit, ...]) -> Finding:
-        problem = self._problem
-        # One fault per unanswered problem: the customer's further words about it are listed, not deducted again.
-        if problem is None or not self._agent_had_chance or self._raised:
-            return self._note(facts, negative)
-        self._raised = True
+    def _complaint(self, facts: UtteranceFacts, negative: tuple[Hit, ...]) -> list[Finding]:
+        """Judge at once what is plain, else wait for the agent's reply.
+
+        One fault per unanswered problem: the customer's further words about it are listed, not deducted again.
+        """
+        problem, note = self._problem, self._note(facts, negative)
+        if self._raised:
+            return [note]
+        if problem is not None and self._agent_had_chance:
+            fault = self._fault(facts, negative, problem)
+            if not self._asked_only:
+                self._raised = True
+                return [fault]
+            # Asking for a number is a first step: who then says sorry and answers has taken the matter up.
+            self._pending = PendingComplaint(note=note, fault=fault, unless_answered=True)
+        elif self._stated is not None and self._agent_spoke:
+            fault = self._fault(facts, negative, self._stated)
+            self._pending = PendingComplaint(note=note, fault=fault, unless_answered=False)
+        else:
+            return [note]
+        return []
+
+    def _weigh_reply(self, facts: UtteranceFacts) -> list[Finding]:
+        """Decide a complaint by the agent's reply to it."""
+        self._agent_spoke = self._agent_spoke or self._stated is not None
+        reply = reply_of(facts)
+        pending = self._pending
+        if pending is None or reply is Reply.NONE:
+            return []
+        self._pending = None
+        decided = pending.decide(reply, facts)
+        self._raised = self._raised or decided is not pending.note
+        return [decided]
+
+    def _no_reply(self) -> list[Finding]:
+        """Decide a complaint that got no reply before the customer's next words or the end."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return []
+        self._raised = self._raised or pending.unless_answered
+        return [pending.fault if pending.unless_answered else pending.note]
+
+    def _fault(self, facts: UtteranceFacts, negative: tuple[Hit, ...], problem: UtteranceFacts) -> Finding:
         words = quotes(facts, negative)
         moment = at(facts.time_of(negative[0].start_char, negative[0].end_char)[0])
         stated = at(problem.utterance.start_ms)
@@ -223,14 +284,16 @@ class _KeywordWatch(Watch):
 
     def on_end(self, end_ms: int) -> Iterable[Finding]:
         """Sum up how often the groups were said, when there is a place to show."""
+        found = self._no_reply()
         if not self._places:
-            return []
+            return found
         counts = {name: self._counts[name] for name in sorted(self._counts)}
         explanation = (
             f"客户不满用语{counts['customer_negative']}处、认可与感谢{counts['customer_positive']}处、"
             f"中性应答{counts['customer_neutral']}处；坐席礼貌用语{counts.get('agent_courtesy', 0)}处。"
         )
         return [
+            *found,
             Finding(
                 rule_id="keywords.counts",
                 rule_version=self._version,
@@ -243,5 +306,5 @@ class _KeywordWatch(Watch):
                 confidence=confidence_of(()),
                 explanation=explanation,
                 facts=counts,
-            )
+            ),
         ]

@@ -211,7 +211,8 @@ class _ResponseWatch(Watch):
         limit_ms = self._options.dead_air_ms
         if silence.after.role is Role.AGENT and asks_something(silence.after):
             limit_ms = max(limit_ms, self._options.dead_air_after_question_ms)
-        if silence.after.role is Role.CUSTOMER and silence.after.hits("wait"):
+        if silence.after.hits("wait" if silence.after.role is Role.CUSTOMER else "waits"):
+            # Who looks for a number or restarts a device, as asked to, is silent for good reason.
             limit_ms = max(limit_ms, self._options.long_hold_ms)
         return [self._write.dead_air(silence, limit_ms)] if silence.length_ms > limit_ms else []
 
