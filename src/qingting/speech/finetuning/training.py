@@ -12,7 +12,7 @@ from qingting.errors import MissingExtraError
 from qingting.speech import qwen3_weights
 
 INSTALL_COMMAND = "pip install 'qingting[finetune]'"
-_LIBRARIES = (*("torch", "transformers", "tokenizers", "safetensors"), "peft", "accelerate")
+_LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "peft", "accelerate")
 ADAPTER, CHECKPOINTS, OPTIONS = "adapter", "checkpoints", "options.json"
 """In the folder of a run: the finished adapter, what it can go on from, and its options."""
 
