@@ -30,6 +30,24 @@
     │   ├── MeaningUnavailableError        the embeddings server is away or refused
     │   ├── MeaningAnswerError             its answer broke the contract
     │   └── MeaningTimeoutError            no answer within the time limit
+    ├── RequestError               the service cannot do what was asked
+    │   ├── NotSignedInError               no valid session or API key came with the request
+    │   ├── AccessDeniedError              the actor may not do this
+    │   ├── NotFoundError                  no such thing, or none within the actor's reach
+    │   ├── ConflictError                  it contradicts what is stored
+    │   ├── InvalidRequestError            a field of the request is wrong
+    │   ├── UploadTooLargeError            more bytes than the settings allow
+    │   ├── TooLongToWaitError             the recording is too long for a synchronous inspection
+    │   ├── UnsupportedUploadError         of a kind that is not taken
+    │   ├── ForbiddenAddressError          a URL that may not be called from here
+    │   └── TooManyRequestsError           over a rate or a backlog limit
+    ├── StorageError               database or recording store failed
+    │   ├── StorageUnavailableError        it cannot be reached or is busy
+    │   ├── StorageFullError               no space is left
+    │   └── StorageVersionError            its tables are of another release
+    ├── FetchError                 a recording could not be downloaded from its address
+    ├── DeliveryError              a message did not arrive
+    │   └── TargetGoneError                its target refuses for good
     └── WorkerError                a worker process was lost
         ├── WorkerCrashedError             it died (a decoder crash, or out of memory)
         └── WorkerTimeoutError             it did not answer in time and was ended
@@ -230,6 +248,118 @@ class MeaningTimeoutError(MeaningError):
     """The embeddings server gave no answer within the time limit."""
 
     can_retry = True
+
+
+class RequestError(QingtingError):
+    """The service cannot do what was asked."""
+
+
+class NotSignedInError(RequestError):
+    """No valid session or API key came with the request."""
+
+    default_remedy = "Sign in, or send an API key that has neither expired nor been revoked."
+
+
+class AccessDeniedError(RequestError):
+    """The actor's role or the key's scopes do not allow this."""
+
+    default_remedy = "Ask an administrator for a role or key with the permission."
+
+
+class NotFoundError(RequestError):
+    """There is no such thing, or none within the actor's reach: the answer is the same, so that nothing leaks."""
+
+    default_remedy = "Check the identifier."
+
+
+class ConflictError(RequestError):
+    """What was asked contradicts what is stored."""
+
+    default_remedy = "Fetch the current state, then decide."
+
+
+class InvalidRequestError(RequestError):
+    """A field of the request is wrong."""
+
+    default_remedy = "Correct the named field."
+
+
+class UploadTooLargeError(RequestError):
+    """The upload has more bytes than the settings allow."""
+
+    default_remedy = "Send a smaller file, or raise `api.max_upload_bytes`."
+
+
+class TooLongToWaitError(RequestError):
+    """The recording is longer than a synchronous inspection may take."""
+
+    default_remedy = "Submit it to POST /api/v1/jobs, which answers at once and reports later."
+
+
+class UnsupportedUploadError(RequestError):
+    """The upload is of a kind that is not taken."""
+
+    default_remedy = "Send a recording (WAV, MP3, AMR, M4A, OGG, FLAC …), or a conversation as JSON or CSV."
+
+
+class ForbiddenAddressError(RequestError):
+    """The URL leads to an address that the service may not call: private, local, or not HTTP(S)."""
+
+    default_remedy = "Use a public https address, or let an administrator list the host in `api.allowed_hosts`."
+
+
+class TooManyRequestsError(RequestError):
+    """Over a rate limit, or more work is waiting than the settings allow."""
+
+    default_remedy = "Wait as long as Retry-After says, then send the same request again."
+    can_retry = True
+
+    def __init__(self, cause: str, *, remedy: str | None = None, retry_after_seconds: int = 10) -> None:
+        super().__init__(cause, remedy=remedy)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class StorageError(QingtingError):
+    """The database or the recording store failed."""
+
+
+class StorageUnavailableError(StorageError):
+    """The database or the recording store cannot be reached, or is too busy to answer."""
+
+    default_remedy = "Check that it runs; the same request works when it is back. Nothing accepted is lost."
+    can_retry = True
+
+
+class StorageFullError(StorageError):
+    """No space is left for the database or the recordings."""
+
+    default_remedy = "Free disk space or shorten the retention; what was accepted before is kept."
+    can_retry = True
+
+
+class StorageVersionError(StorageError):
+    """The database's tables are of another release."""
+
+    default_remedy = "Run `qingting storage upgrade` after a backup; an older release cannot read newer tables."
+
+
+class FetchError(QingtingError):
+    """A recording could not be downloaded from its address."""
+
+    default_remedy = "Check that the address serves the recording without signing in."
+    can_retry = True
+
+
+class DeliveryError(QingtingError):
+    """A message did not arrive; it is sent again later."""
+
+    can_retry = True
+
+
+class TargetGoneError(DeliveryError):
+    """The target refuses for good; the message is set aside."""
+
+    can_retry = False
 
 
 class WorkerError(QingtingError):

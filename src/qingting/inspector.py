@@ -26,7 +26,7 @@ from qingting.errors import EngineUnavailableError, QingtingError
 from qingting.model.audio import PreparedAudio, RecordingFormat, RoleDecision
 from qingting.model.call import CallInfo, Role
 from qingting.model.report import Gap, Report
-from qingting.model.transcript import EngineIdentity, Transcript, Utterance
+from qingting.model.transcript import Transcript
 from qingting.report.assemble import assemble
 from qingting.report.card import Card
 from qingting.report.similar_cases import CaseLibrary
@@ -113,6 +113,19 @@ class InspectedCall:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Heard:
+    """A call's words before anyone judged them: enough to judge them now or at any later time."""
+
+    call: CallInfo
+    recording: RecordingFormat | None
+    """None for text conversations."""
+    roles: RoleDecision
+    transcript: Transcript
+    gaps: tuple[Gap, ...] = ()
+    """What only the stages before the analysis know: notes on the sound, messages left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One recording or text conversation to inspect."""
 
@@ -157,39 +170,73 @@ class Inspector:
         be used, WorkerError when a decoder died on it, EngineError when recognition failed
         altogether, PackError for a broken pack.
         """
+        watch, began = Stopwatch(), time.perf_counter()
+        audio: PreparedAudio | None = None
         if is_chat(path):
-            return self._inspect_chat(path, call)
+            heard = read_conversation(path, call)
+        else:
+            audio = self.decode(path)
+            began = watch.lap("audio", began)
+            heard = self.transcribe(audio, call)
+            began = watch.lap("speech", began)
+        report = self.judge(heard)
+        watch.lap("analysis", began)
+        log.info("inspected a call of %d ms", heard.transcript.duration_ms)
+        return InspectedCall(report=report, audio=audio, seconds=watch.seconds)
+
+    def decode(self, path: Path, options: AudioOptions | None = None) -> PreparedAudio:
+        """Turn a recording into clean samples with its speech found; `options` replace the inspector's own.
+
+        Raises AudioError, or WorkerError when a decoder died on it.
+        """
+        if self._recognizer is None:
+            raise EngineUnavailableError(
+                "This inspector was opened for text conversations only.", remedy="Open one for recordings."
+            )
+        return self._prepare(path, options or self._audio_options)
+
+    def transcribe(self, audio: PreparedAudio, call: CallInfo) -> Heard:
+        """Turn speech into words and decide who is the agent.
+
+        Raises EngineError when recognition failed altogether, PackError for a broken pack.
+        """
         if self._recognizer is None:
             raise EngineUnavailableError(
                 "This inspector was opened for text conversations only.", remedy="Open one for recordings."
             )
         plan = self._plan_for(call.line_of_business)
-        watch, began = Stopwatch(), time.perf_counter()
-        audio = self._prepare(path, self._audio_options)
-        began = watch.lap("audio", began)
         utterances, engine = self._recognizer.transcribe(
             audio, hot_words=plan.hot_words_for(call), corrector=plan.corrector
         )
-        began = watch.lap("speech", began)
-        report = self._report(call, audio, utterances, engine, plan)
-        watch.lap("analysis", began)
-        log.info("inspected a recording of %d ms", audio.format.duration_ms)
-        return InspectedCall(report=report, audio=audio, seconds=watch.seconds)
+        roles = decide_roles(
+            utterances,
+            audio.parties,
+            call.agent_channel,
+            direction=call.direction,
+            speaker_confidence=audio.speaker_confidence,
+            threshold=self._role_threshold,
+        )
+        return Heard(
+            call=call,
+            recording=audio.format,
+            roles=roles,
+            transcript=Transcript(
+                utterances=apply_roles(utterances, roles), engine=engine, duration_ms=audio.format.duration_ms
+            ),
+            gaps=tuple(Gap(what="audio.note", reason=note) for note in audio.notes),
+        )
 
-    def _inspect_chat(self, path: Path, call: CallInfo) -> InspectedCall:
-        watch, began = Stopwatch(), time.perf_counter()
-        chat = load_chat(path, call)
-        report = judge(
-            call=chat.call,
-            roles=certain_roles(chat.transcript),
-            transcript=chat.transcript,
-            plan=self._plan_for(chat.call.line_of_business),
-            gaps=chat.gaps,
+    def judge(self, heard: Heard) -> Report:
+        """Analyse and score a call's words. Raises PackError for a broken pack."""
+        return judge(
+            call=heard.call,
+            recording=heard.recording,
+            roles=heard.roles,
+            transcript=heard.transcript,
+            plan=self._plan_for(heard.call.line_of_business),
+            gaps=heard.gaps,
             now=self._clock(),
         )
-        watch.lap("analysis", began)
-        log.info("inspected a conversation of %d messages", len(chat.transcript.utterances))
-        return InspectedCall(report=report, audio=None, seconds=watch.seconds)
 
     def inspect_many(self, jobs: Sequence[Job], *, workers: int) -> Iterator[Outcome]:
         """Inspect recordings `workers` at a time; outcomes come as they are ready.
@@ -223,34 +270,17 @@ class Inspector:
                 job=job, error=QingtingError(cause, remedy="This is a defect of Qingting: please report it.")
             )
 
-    def _report(
-        self,
-        call: CallInfo,
-        audio: PreparedAudio,
-        utterances: tuple[Utterance, ...],
-        engine: EngineIdentity,
-        plan: Plan,
-    ) -> Report:
-        roles = decide_roles(
-            utterances,
-            audio.parties,
-            call.agent_channel,
-            direction=call.direction,
-            speaker_confidence=audio.speaker_confidence,
-            threshold=self._role_threshold,
-        )
-        transcript = Transcript(
-            utterances=apply_roles(utterances, roles), engine=engine, duration_ms=audio.format.duration_ms
-        )
-        return judge(
-            call=call,
-            recording=audio.format,
-            roles=roles,
-            transcript=transcript,
-            plan=plan,
-            gaps=tuple(Gap(what="audio.note", reason=note) for note in audio.notes),
-            now=self._clock(),
-        )
+
+def read_conversation(path: Path, call: CallInfo) -> Heard:
+    """Read a chat or e-mail thread; raises ScriptError when it is malformed."""
+    chat = load_chat(path, call)
+    return Heard(
+        call=chat.call,
+        recording=None,
+        roles=certain_roles(chat.transcript),
+        transcript=chat.transcript,
+        gaps=chat.gaps,
+    )
 
 
 def judge(

@@ -1,0 +1,63 @@
+"""What several modules of the storage need: inserts with conflict rules, pages, the reach of an actor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Table, false, or_
+from sqlalchemy.dialects import postgresql, sqlite
+
+from qingting.model.account import Reach
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[T]):
+    """Some of many rows, and how to ask for those after them."""
+
+    items: tuple[T, ...]
+    next_key: str = ""
+    """Key of the last row, to be passed as `after`; empty on the last page."""
+
+
+def insert_for(connection: Connection, table: Table) -> Any:
+    """Begin an INSERT that may carry `on_conflict_do_nothing` or `on_conflict_do_update`."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def add_up(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, or add their numbers to those that stand under the same key; other columns take the new value.
+
+    Rows are written in the order of their keys, so that two writers never wait for each other in a circle.
+    """
+    if not rows:
+        return
+    keys = [column.name for column in table.primary_key]
+    statement = insert_for(connection, table)
+    given = set(rows[0])
+    changed = {
+        column.name: column + statement.excluded[column.name]
+        if column.type.python_type is float
+        else statement.excluded[column.name]
+        for column in table.columns
+        if column.name in given and column.name not in keys
+    }
+    statement = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    connection.execute(statement, sorted(rows, key=lambda row: tuple(row[key] for key in keys)))
+
+
+def within(reach: Reach, table: FromClause) -> ColumnElement[bool] | None:
+    """Condition on a table with `agent_id` and `team` that keeps what is within reach; None when everything is."""
+    if reach.everything:
+        return None
+    parts: list[ColumnElement[bool]] = []
+    if reach.agent_id:
+        parts.append(table.c.agent_id == reach.agent_id)
+    if reach.teams:
+        parts.append(table.c.team.in_(reach.teams))
+    return or_(*parts) if parts else false()
