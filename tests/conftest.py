@@ -52,7 +52,7 @@ def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server of this test process; without one tests are skipped, but never in continuous integration."""
     if server_programs() is None and not os.environ.get("CI"):
         pytest.skip("no PostgreSQL server is installed")
-    with postgres_server() as server:
+    with postgres_server(durable=False) as server:
         yield server
 
 

@@ -10,14 +10,24 @@ import dataclasses
 import inspect
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import click
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from qingting import errors
 from qingting.analysis.discovery import discover
+from qingting.api.app import PREFIX, ROUTERS, build_app
+from qingting.api.dependencies import Needs
 from qingting.cli import COMMANDS, app
 from qingting.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from qingting.service.center import Service
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 HEAD = "<!-- Written by tools/write_reference.py from the code; do not edit. -->\n\n"
@@ -42,7 +52,13 @@ SECTIONS: dict[str, type[BaseModel]] = {
     for name, field in Settings.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 }
-DEFAULTS = {"workers": "one per core", "cache_folder": "`~/.cache/qingting`"}
+DEFAULTS = {
+    "workers": "one per core",
+    "jobs.concurrency": "one per core",
+    "cache_folder": "`~/.cache/qingting`",
+    "model_folder": "`~/.local/share/qingting/models`",
+    "storage.folder": "`~/.local/share/qingting/service`",
+}
 """Defaults that differ from machine to machine."""
 
 
@@ -112,7 +128,41 @@ def command_page() -> str:
     return "\n".join(lines)
 
 
+def api_page() -> str:
+    """Every endpoint with who may use it."""
+    app = build_app(cast("Service", SimpleNamespace(settings=Settings())))
+    lines = [
+        "# Endpoints\n",
+        "`GET /api/v1/openapi.json` describes every request and answer with examples. Errors are problem details",
+        "([codes](errors.md)). A permission belongs to roles ([accounts](../how-to/accounts.md)); a key's scopes are a",
+        "part of its role's permissions. What is out of reach is answered like what does not exist.\n",
+    ]
+    for tag in app.openapi()["tags"]:
+        rows = [_endpoint(route, prefix) for route, prefix in _routes(app) if tag["name"] in route.tags]
+        if rows:
+            lines += [f"## {tag['name']}\n", tag.get("description", "") + "\n"]
+            lines += ["| endpoint | does | needs |", "|---|---|---|", *rows, ""]
+    return "\n".join(lines)
+
+
+def _routes(app: FastAPI) -> list[tuple[APIRoute, str]]:
+    """Routes that the description shows, with what stands before their path."""
+    found = [(route, PREFIX) for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    found += [(route, "") for route in app.routes if isinstance(route, APIRoute)]
+    named = {route.operation_id: (route, prefix) for route, prefix in reversed(found) if route.include_in_schema}
+    return list(reversed(named.values()))
+
+
+def _endpoint(route: APIRoute, prefix: str) -> str:
+    path = route.path if route.path.startswith(prefix) else prefix + route.path
+    methods = ", ".join(sorted(route.methods or ()))
+    needed = [one.call.permissions for one in route.dependant.dependencies if isinstance(one.call, Needs)]
+    who = "nothing" if not needed else " or ".join(f"`{one.value}`" for one in needed[0]) or "to be signed in"
+    return f"| `{methods} {path}` | {route.summary} | {who} |"
+
+
 PAGES = {
+    "api.md": api_page,
     "settings.md": settings_page,
     "dimensions.md": analyzers_page,
     "errors.md": errors_page,

@@ -68,6 +68,7 @@ def examine() -> Iterator[Check]:
         ("speech servers", _speech_servers),
         ("aligner", _aligner),
         ("analyzers", _analyzers),
+        ("service", _service),
     ]
     for name, look in examinations:
         yield from _guarded(name, lambda look=look: look(settings))  # type: ignore[misc]
@@ -212,3 +213,9 @@ def _analyzers(settings: Settings) -> Iterator[Check]:
         plan = plan_for(business)
         detail = f"{', '.join(a.id for a in plan.analyzers)}; card {plan.card.id}@{plan.card.version}"
         yield Check(name=f"pack {plan.pack}", state="ok", detail=detail)
+
+
+def _service(settings: Settings) -> Iterator[Check]:
+    from qingting.doctor_service import examine_service
+
+    yield from examine_service(settings)

@@ -35,6 +35,7 @@
     │   ├── AccessDeniedError              the actor may not do this
     │   ├── NotFoundError                  no such thing, or none within the actor's reach
     │   ├── ConflictError                  it contradicts what is stored
+    │   │   └── StillRunningError              the same request is being worked on
     │   ├── InvalidRequestError            a field of the request is wrong
     │   ├── UploadTooLargeError            more bytes than the settings allow
     │   ├── TooLongToWaitError             the recording is too long for a synchronous inspection
@@ -45,6 +46,8 @@
     │   ├── StorageUnavailableError        it cannot be reached or is busy
     │   ├── StorageFullError               no space is left
     │   └── StorageVersionError            its tables are of another release
+    ├── IdentityProviderError      the organisation's identity provider gave no usable answer
+    ├── UnreachableError           the service cannot be reached (raised by its client)
     ├── FetchError                 a recording could not be downloaded from its address
     ├── DeliveryError              a message did not arrive
     │   └── TargetGoneError                its target refuses for good
@@ -278,10 +281,23 @@ class ConflictError(RequestError):
     default_remedy = "Fetch the current state, then decide."
 
 
+class StillRunningError(ConflictError):
+    """The same request (by its idempotency key) is being worked on."""
+
+    default_remedy = "Send it again after Retry-After; the answer will be that of the first request."
+    can_retry = True
+    retry_after_seconds = 2
+
+
 class InvalidRequestError(RequestError):
     """A field of the request is wrong."""
 
     default_remedy = "Correct the named field."
+
+    def __init__(self, cause: str, *, remedy: str | None = None, field: str = "") -> None:
+        """`field` names what is wrong, as `call.line_of_business`."""
+        super().__init__(cause, remedy=remedy)
+        self.field = field
 
 
 class UploadTooLargeError(RequestError):
@@ -343,6 +359,20 @@ class StorageVersionError(StorageError):
     default_remedy = "Run `qingting storage upgrade` after a backup; an older release cannot read newer tables."
 
 
+class IdentityProviderError(QingtingError):
+    """The organisation's identity provider gave no usable answer."""
+
+    default_remedy = "Check `oidc.issuer` and that the provider can be reached from here; then sign in again."
+    can_retry = True
+
+
+class UnreachableError(QingtingError):
+    """The service cannot be reached, or broke off its answer; raised by qingting.client."""
+
+    default_remedy = "Check the address and that `qingting serve` runs."
+    can_retry = True
+
+
 class FetchError(QingtingError):
     """A recording could not be downloaded from its address."""
 
@@ -354,6 +384,14 @@ class DeliveryError(QingtingError):
     """A message did not arrive; it is sent again later."""
 
     can_retry = True
+
+    def __init__(
+        self, cause: str, *, remedy: str | None = None, kind: str = "failed", status: int | None = None
+    ) -> None:
+        """`kind` is a short name for lists (`timeout`, `status_500`), `status` the HTTP status of an answer."""
+        super().__init__(cause, remedy=remedy)
+        self.kind = kind
+        self.status = status
 
 
 class TargetGoneError(DeliveryError):

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from qingting.analysis.analyzer import Analyzer
+from qingting.analysis.runner import AnalysisResult
 from qingting.analysis.runner import Inspection as Analysis
 from qingting.audio.encode import encode_mp3, peaks
 from qingting.audio.options import AudioOptions
@@ -294,15 +295,20 @@ def judge(
     now: datetime | None = None,
 ) -> Report:
     """Analyse and score words that are known: the part of an inspection after recognition."""
-    result = plan.analysis.analyze(transcript, call)
+    heard = Heard(call=call, recording=recording, roles=roles, transcript=transcript, gaps=tuple(gaps))
+    return write_report(heard, plan.analysis.analyze(transcript, call), plan, now=now)
+
+
+def write_report(heard: Heard, result: AnalysisResult, plan: Plan, *, now: datetime | None = None) -> Report:
+    """Score what the analysis of a call's words came to, afterwards or while it ran."""
     return assemble(
-        call=call,
-        recording=recording,
-        roles=roles,
-        transcript=transcript,
+        call=heard.call,
+        recording=heard.recording,
+        roles=heard.roles,
+        transcript=heard.transcript,
         findings=result.findings,
         failures=result.failures,
-        gaps=(*gaps, *result.gaps),
+        gaps=(*heard.gaps, *result.gaps),
         card=plan.card,
         pack=plan.pack,
         analyzer_versions={analyzer.id: analyzer.version for analyzer in plan.analyzers},

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src" / "qingting"
 STAGES = {"audio", "speech", "analysis", "report", "chat", "delivery"}
 PORTS = {"storage"}
 FOUNDATION = {"model", "errors", "documents", "pinyin", "particulars"}
-JOINERS = {"inspector", "evaluator", "bootstrap", "doctor", "cli", "testing", "privacy", "service", "jobs"}
+JOINERS = {"inspector", "evaluator", "bootstrap", "doctor", "cli", "testing", "privacy", "service", "jobs", "live"}
 ENTRIES = {"cli", "api", "web"}
 HEAVY = {
     "torch",
@@ -125,7 +125,7 @@ def test_importing_all_public_modules_loads_no_heavy_library() -> None:
     public = [
         ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
         for path in MODULES
-        if not path.name.startswith("_")
+        if not path.name.startswith("_") and path.parent.name not in {"versions", "migrations"}
     ]
     assert len(public) > 40
     assert not loaded_by("; ".join(f"import {name}" for name in public)) & HEAVY

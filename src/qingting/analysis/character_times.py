@@ -16,7 +16,7 @@ class CharacterTimes:
         self._utterance = utterance
 
     @cached_property
-    def _units(self) -> tuple[tuple[int, int, TimedText], ...]:
+    def units(self) -> tuple[tuple[int, int, TimedText], ...]:
         """(start offset, end offset, unit) of every timed unit that is found in the text, in order."""
         text, cursor = self._utterance.text, 0
         found: list[tuple[int, int, TimedText]] = []
@@ -30,7 +30,7 @@ class CharacterTimes:
     def span(self, start_char: int, end_char: int) -> tuple[int, int]:
         """Start and end in ms of a character range; by even spread where no unit carries a time."""
         utterance = self._utterance
-        covered = [unit for start, end, unit in self._units if start < end_char and end > start_char]
+        covered = [unit for start, end, unit in self.units if start < end_char and end > start_char]
         if covered:
             start_ms, end_ms = covered[0].start_ms, covered[-1].end_ms
         else:

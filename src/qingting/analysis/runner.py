@@ -67,9 +67,9 @@ class Inspection:
         self.book = PhraseBook({analyzer.id: analyzer.phrases() for analyzer in self.analyzers})
         self.as_spoken = frozenset(analyzer.id for analyzer in self.analyzers if analyzer.as_spoken)
 
-    def open(self, call: CallInfo) -> CallAnalysis:
-        """Begin the analysis of one call."""
-        return CallAnalysis(call, self)
+    def open(self, call: CallInfo, *, also_signals: Iterable[SignalName] = ()) -> CallAnalysis:
+        """Begin the analysis of one call; `also_signals` are told besides those that some analyzer listens to."""
+        return CallAnalysis(call, self, also_signals=also_signals)
 
     def analyze(self, transcript: Transcript, call: CallInfo) -> AnalysisResult:
         """Analyse a finished transcript through the very events of a live call.
@@ -111,11 +111,17 @@ class CallAnalysis:
     event comes out of order. Not for use from several threads at once.
     """
 
-    def __init__(self, call: CallInfo, analyzers: Sequence[Analyzer] | Inspection) -> None:
+    def __init__(
+        self,
+        call: CallInfo,
+        analyzers: Sequence[Analyzer] | Inspection,
+        *,
+        also_signals: Iterable[SignalName] = (),
+    ) -> None:
         inspection = analyzers if isinstance(analyzers, Inspection) else Inspection(analyzers)
         self._inspection = inspection
         listening = [analyzer for analyzer in inspection.analyzers if analyzer.listens]
-        wanted = frozenset(name for analyzer in listening for name in analyzer.listens)
+        wanted = frozenset(name for analyzer in listening for name in analyzer.listens) | frozenset(also_signals)
         self._board = SignalBoard(wanted, [analyzer.id for analyzer in inspection.analyzers])
         self._listeners = tuple(analyzer.id for analyzer in listening)
         if inspection.vectors is None:
@@ -143,6 +149,11 @@ class CallAnalysis:
     def findings(self) -> tuple[Finding, ...]:
         """Findings decided until now, in order; only ever grows."""
         return tuple(self._findings)
+
+    @property
+    def signals(self) -> Sequence[Signal]:
+        """What dimensions told each other until now, in order; only ever grows, and is not to be changed."""
+        return self._board.signals
 
     @property
     def failures(self) -> tuple[AnalyzerFailure, ...]:

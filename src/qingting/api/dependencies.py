@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from qingting.api.auth import current_actor
 from qingting.errors import AccessDeniedError
@@ -35,3 +35,13 @@ class Needs:
 
 
 TheService = Annotated[Service, Depends(the_service)]
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x21-\x7e]{0,255}$",
+        description="The same key with the same request, within 24 hours, does nothing twice and gets the same answer.",
+        examples=["3f2c6c0e-6c1b-4a55-9d0e-7d1f6f0a9b42"],
+    ),
+]
+"""Of requests that make something."""

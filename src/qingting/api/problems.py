@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from qingting import errors
 
 if TYPE_CHECKING:
-    pass
+    from qingting.model.job import JobFailure
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ STATUS: tuple[tuple[type[errors.QingtingError], int], ...] = (
     (errors.StorageFullError, 507),
     (errors.StorageUnavailableError, 503),
     (errors.EngineUnavailableError, 503),
+    (errors.IdentityProviderError, 503),
     (errors.EngineTimeoutError, 504),
     (errors.QingtingError, 500),
 )
@@ -85,7 +86,34 @@ def problem_of(error: errors.QingtingError) -> Problem:
         status=status_of(error),
         detail=error.remedy,
         retry=error.can_retry,
+        errors=_fields_of(error),
     )
+
+
+def _fields_of(error: errors.QingtingError) -> list[FieldProblem]:
+    if isinstance(error, errors.InvalidRequestError) and error.field:
+        return [FieldProblem(field=error.field, problem=error.cause)]
+    return []
+
+
+def problem_of_failure(failure: JobFailure) -> Problem:
+    """Write why a job failed as problem details, with the status that the same error has elsewhere."""
+    kind = _KINDS.get(failure.code, errors.QingtingError)
+    return Problem(
+        type=f"urn:qingting:problem:{failure.code}",
+        title=failure.cause,
+        status=409 if failure.code == "cancelled" else next(status for one, status in STATUS if issubclass(kind, one)),
+        detail=failure.remedy,
+        retry=kind.can_retry,
+    )
+
+
+def _all_kinds(kind: type[errors.QingtingError]) -> list[type[errors.QingtingError]]:
+    return [kind, *(one for below in kind.__subclasses__() for one in _all_kinds(below))]
+
+
+_KINDS = {kind("").code: kind for kind in _all_kinds(errors.QingtingError)}
+"""Code -> error."""
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -113,18 +141,25 @@ _TITLES = {
 }
 
 
-def _respond(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+_OUTAGE_SECONDS = 5
+"""When to ask again while database, store or engine cannot be reached."""
+
+
+def respond(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Answer with a problem."""
     return JSONResponse(problem.model_dump(), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def _ours(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.QingtingError)  # noqa: S101  registered for this class
     headers = {}
-    if isinstance(error, errors.TooManyRequestsError):
+    if isinstance(error, errors.TooManyRequestsError | errors.StillRunningError):
         headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, errors.StorageUnavailableError | errors.EngineUnavailableError):
+        headers["Retry-After"] = str(_OUTAGE_SECONDS)
     if isinstance(error, errors.NotSignedInError):
         headers["WWW-Authenticate"] = "Bearer"
-    return _respond(problem_of(error), headers)
+    return respond(problem_of(error), headers)
 
 
 def field_problems(found: Sequence[Any]) -> list[FieldProblem]:
@@ -138,30 +173,38 @@ def field_problems(found: Sequence[Any]) -> list[FieldProblem]:
 def _validation(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for this class
     malformed = any(one["type"] == "json_invalid" for one in error.errors())
-    return _respond(
-        Problem(
-            type="urn:qingting:problem:invalid_request",
-            title="The request is no JSON." if malformed else "A field of the request is wrong.",
-            status=422,
-            detail=errors.InvalidRequestError.default_remedy,
-            errors=field_problems(error.errors()),
-        )
+    title = "The request is no JSON." if malformed else "A field of the request is wrong."
+    return respond(_wrong_fields(title, error.errors()))
+
+
+def _wrong_fields(title: str, found: Sequence[Any]) -> Problem:
+    return Problem(
+        type="urn:qingting:problem:invalid_request",
+        title=title,
+        status=422,
+        detail=errors.InvalidRequestError.default_remedy,
+        errors=field_problems(found),
     )
+
+
+_UNREADABLE = "There was an error parsing the body"
+"""The framework's words for a body that is no text."""
 
 
 def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for this class
+    if error.status_code == 400 and error.detail == _UNREADABLE:
+        return respond(_wrong_fields("The request is no JSON.", ()))
     title = _TITLES.get(error.status_code, "The request was refused")
-    names = {404: "not_found", 405: "method_not_allowed", 400: "malformed_request"}
+    names = {404: "not_found", 405: "method_not_allowed", 400: "malformed_request", 413: "upload_too_large"}
     name = names.get(error.status_code, f"http_{error.status_code}")
     problem = Problem(type=f"urn:qingting:problem:{name}", title=f"{title}.", status=error.status_code)
-    return _respond(problem, dict(error.headers or {}))
+    return respond(problem, dict(error.headers or {}))
 
 
-def _unexpected(_: Request, error: Exception) -> JSONResponse:
-    # The message could hold customer words; its type is enough to report the defect.
-    log.error("unexpected %s in a request", type(error).__name__)
-    return _respond(
+def unexpected() -> JSONResponse:
+    """Answer what nobody thought of."""
+    return respond(
         Problem(
             type="urn:qingting:problem:unexpected",
             title="Something unexpected went wrong.",
@@ -169,6 +212,17 @@ def _unexpected(_: Request, error: Exception) -> JSONResponse:
             detail="This is a defect of Qingting: please report it.",
         )
     )
+
+
+def too_large() -> JSONResponse:
+    """Answer a request that says it is too large, before any of it is read."""
+    return respond(problem_of(errors.UploadTooLargeError("The request has more bytes than are taken.")))
+
+
+def _unexpected(_: Request, error: Exception) -> JSONResponse:
+    # The message could hold customer words; its type is enough to report the defect.
+    log.error("unexpected %s in a request", type(error).__name__)
+    return unexpected()
 
 
 def install(app: FastAPI) -> None:

@@ -171,7 +171,7 @@ def read_ffmpeg(file: BinaryIO, assembly: Assembly, *, kind: str, forced: str | 
 
     av.logging.set_level(None)
     try:
-        container = _attempt(lambda: _open(file, forced))
+        container = _attempt(lambda: open_guarded(file, forced))
     except _FaultError:
         raise _hopeless(kind, "the container's header is damaged") from None
     with container:
@@ -222,7 +222,8 @@ def _attempt(action: Callable[[], _T]) -> _T:
         raise _FaultError(type(error).__name__) from None
 
 
-def _open(file: BinaryIO, forced: str | None) -> InputContainer:
+def open_guarded(file: BinaryIO, forced: str | None) -> InputContainer:
+    """Open a container so that it can lead nowhere else; `forced` names a headerless format. Raises av's errors."""
     import av
 
     file.seek(0)

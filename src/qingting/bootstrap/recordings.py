@@ -11,6 +11,7 @@ from qingting.audio.options import AudioLimits, AudioOptions, NoiseReduction, Ra
 from qingting.audio.worker import WorkerPool
 from qingting.bootstrap.planning import plans
 from qingting.bootstrap.speech import open_aligner, open_engine
+from qingting.errors import WorkerError
 from qingting.inspector import Inspector
 from qingting.speech.recognizer import Recognizer
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 PREPARE = "qingting.audio.front_end:prepare"
 """Runs in worker processes: recordings from outside may crash a decoder."""
+FIRST_LOOK = "qingting.audio.duration:stated_seconds"
+_FIRST_LOOK_SECONDS = 20.0
 
 
 @contextmanager
@@ -101,3 +104,18 @@ def open_reader(settings: Settings) -> Iterator[Callable[[Path], tuple[int, NDAr
             return prepared.rate_hertz, prepared.pcm
 
         yield read
+
+
+@contextmanager
+def open_first_look() -> Iterator[Callable[[Path], float | None]]:
+    """Give a function that reads in a worker process how long a recording says it is; None when it says nothing."""
+    with WorkerPool(FIRST_LOOK, workers=1, timeout_seconds=_FIRST_LOOK_SECONDS) as pool:
+
+        def look(path: Path) -> float | None:
+            try:
+                seconds: float | None = pool.run(path)
+            except WorkerError:
+                return None
+            return seconds
+
+        yield look

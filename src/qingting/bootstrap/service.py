@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from qingting.errors import MissingExtraError
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from qingting.service.center import Service
     from qingting.settings import Settings
     from qingting.storage.database import Database
+    from qingting.storage.recording_store import RecordingStore
 
 
 def open_database(settings: Settings) -> Database:
@@ -21,8 +23,23 @@ def open_database(settings: Settings) -> Database:
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     section = settings.storage
-    url = section.database_url.get_secret_value() or f"sqlite:///{section.folder / 'qingting.sqlite'}"
+    # A % or ? in the name of the folder must not be read as part of the URL.
+    url = section.database_url.get_secret_value() or f"sqlite:///{quote(str(section.folder / 'qingting.sqlite'))}"
     return Database.open(url, pool_size=section.pool_size, busy_timeout_seconds=section.busy_timeout_seconds)
+
+
+def open_recordings(settings: Settings) -> RecordingStore:
+    """Open the store of recordings that the settings name; raises SettingsError, MissingExtraError, StorageError."""
+    from qingting.storage.recording_store import RecordingStore
+
+    section = settings.storage
+    return RecordingStore.open(
+        section.recordings_url or (section.folder / "recordings").absolute().as_uri(),
+        endpoint=section.s3_endpoint,
+        key=section.s3_key,
+        secret=section.s3_secret.get_secret_value(),
+        min_free_bytes=section.min_free_bytes,
+    )
 
 
 @contextmanager
@@ -32,25 +49,19 @@ def open_service(settings: Settings, *, upgrade: bool = True) -> Iterator[Servic
     Raises SettingsError, MissingExtraError, StorageUnavailableError, StorageVersionError.
     """
     database = open_database(settings)
+    from qingting.service.alert_policies import ensure_default_policies
     from qingting.service.center import Service
     from qingting.storage import upgrading
-    from qingting.storage.recording_store import RecordingStore
 
     try:
         if upgrade:
             upgrading.upgrade(database)
         else:
             upgrading.require_current(database)
-        section = settings.storage
-        url = section.recordings_url or (section.folder / "recordings").absolute().as_uri()
-        store = RecordingStore.open(
-            url,
-            endpoint=section.s3_endpoint,
-            key=section.s3_key,
-            secret=section.s3_secret.get_secret_value(),
-            min_free_bytes=section.min_free_bytes,
-        )
-        yield Service(settings=settings, database=database, recordings=store)
+        service = Service(settings=settings, database=database, recordings=open_recordings(settings))
+        if upgrade:
+            ensure_default_policies(service)
+        yield service
     finally:
         database.close()
 

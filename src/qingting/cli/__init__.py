@@ -13,6 +13,7 @@ from qingting.errors import QingtingError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "inspect": ("qingting.cli.inspect:inspect", "Inspect recordings: files, folders, globs."),
+    "live": ("qingting.cli.live:live", "Inspect a recording as a running call; print its events."),
     "report": ("qingting.cli.report:report", "Verify, render, review or re-analyse stored reports."),
     "rules": ("qingting.cli.rules:rules", "Check, test, explain and backtest rule files."),
     "evaluate": ("qingting.cli.evaluate:evaluate", "Measure recognition on recordings with reference texts."),
@@ -20,6 +21,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "analyzers": ("qingting.cli.catalogues:analyzers", "List the inspection dimensions."),
     "engines": ("qingting.cli.catalogues:engines", "List the speech engines."),
     "capacity": ("qingting.cli.capacity:capacity", "Compute or measure how many calls a speech server carries."),
+    "serve": ("qingting.cli.serve:serve", "Run the service: HTTP entrance and worker in one command."),
+    "worker": ("qingting.cli.worker:worker", "Run a further worker of the service."),
+    "import": ("qingting.cli.import_:import_", "Take in lists: all calls, customers' scores, desktop events."),
+    "storage": ("qingting.cli.storage:storage", "Upgrade, check, back up and restore what the service keeps."),
+    "users": ("qingting.cli.users:users", "Add, list and disable users of the service; make API keys."),
     "doctor": ("qingting.cli.doctor:doctor", "Check this installation and say how to mend it."),
 }
 """Command -> (where it lives, its line in the help): listing them imports none of them."""

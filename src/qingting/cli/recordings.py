@@ -7,10 +7,11 @@ import glob
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from qingting.analysis.desktop_events import load_desktop_events
+from qingting.call_list import DESKTOP_COLUMN, call_of_row
 from qingting.errors import InputError
 from qingting.inspector import Job
 from qingting.model.call import AgentChannel, CallInfo
@@ -20,8 +21,6 @@ AUDIO_SUFFIXES = frozenset(
     " .webm .mka .mkv .mov .avi .ts .v3 .voc".split()
 )
 """Files looked at inside folders; a file that is named itself is always tried."""
-
-_CALL_COLUMNS = frozenset(field.name for field in fields(CallInfo)) - {"fields", "medium", "times_known"}
 
 
 def collect(
@@ -98,13 +97,7 @@ def _call_ids(paths: list[Path]) -> dict[Path, str]:
 
 
 def _call_info(default: CallInfo, row: Mapping[str, str]) -> CallInfo:
-    given: dict[str, str] = {name: value for name, value in row.items() if name in _CALL_COLUMNS and value}
-    if "agent_channel" in given and given["agent_channel"] not in set(AgentChannel):
-        raise InputError("the call list has an agent_channel other than left, right or auto", remedy="Correct it.")
-    channel = AgentChannel(given.pop("agent_channel", default.agent_channel))
-    desktop = given.pop("desktop_events", "")
-    extra = {name: value for name, value in row.items() if name not in _CALL_COLUMNS and value}
-    known: CallInfo = replace(default, **given, agent_channel=channel, fields=extra)  # type: ignore[arg-type]
-    if not desktop:
+    known = call_of_row(default, row)
+    if not row.get(DESKTOP_COLUMN):
         return known
-    return replace(known, desktop_events=load_desktop_events(Path(desktop), started_at=known.started_at))
+    return replace(known, desktop_events=load_desktop_events(Path(row[DESKTOP_COLUMN]), started_at=known.started_at))

@@ -52,7 +52,7 @@ class AlertPolicy:
     level: Level
     enabled: bool = True
     rules: tuple[str, ...] = ()
-    """Rule ids; `compliance.*` means all of a dimension; empty is any rule."""
+    """Rule ids; `compliance.*` means all of a dimension, `!` before either leaves it out; empty is any rule."""
     finding_levels: tuple[Level, ...] = ()
     """Levels of findings that count; empty is any."""
     lines_of_business: tuple[str, ...] = ()

@@ -102,8 +102,6 @@ class ApiSection(_Section):
     """Private hosts (`recorder.local`, `10.0.0.5:8080`) that URLs of recordings and webhooks may name."""
     fetch_timeout_seconds: Annotated[float, Field(gt=0)] = 300.0
     """Longest download of a recording."""
-    docs: bool = True
-    """Serve the interactive API description at /api/docs."""
 
     _split = field_validator("trusted_proxies", "allowed_hosts", mode="before")(_parts)
 

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, RowMapping, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from qingting.errors import ConflictError, NotFoundError
 from qingting.model.account import Reach
 from qingting.storage.statements import Page, within
 from qingting.storage.tables import calls
+
+_PER_DAY = 10**10
+"""Of a page's key: it is the day, then ten digits of the call's number."""
 
 
 class CallState(StrEnum):
@@ -126,13 +129,18 @@ def by_number(connection: Connection, number: int) -> CallRow:
 
 
 def page(connection: Connection, *, reach: Reach, wanted: CallFilter, limit: int, after: str = "") -> Page[CallRow]:
-    """List calls within reach, newest first; `after` is the key of the last row of the page before."""
-    query = select(calls).where(*conditions(reach, wanted)).order_by(calls.c.id.desc()).limit(limit + 1)
+    """List calls within reach, of the newest day first; `after` is the key of the last row of the page before."""
+    # The days lead: then a page of any period is read from an index, however many calls came since.
+    query = select(calls).where(*conditions(reach, wanted)).order_by(calls.c.day.desc(), calls.c.id.desc())
     if after:
-        query = query.where(calls.c.id < int(after))
-    rows = [_call(row) for row in connection.execute(query)]
+        query = query.where(tuple_(calls.c.day, calls.c.id) < tuple_(*divmod(int(after), _PER_DAY)))
+    rows = [_call(row) for row in connection.execute(query.limit(limit + 1))]
     more = len(rows) > limit
-    return Page(items=tuple(rows[:limit]), next_key=str(rows[limit - 1].id) if more else "")
+    return Page(items=tuple(rows[:limit]), next_key=_key(rows[limit - 1]) if more else "")
+
+
+def _key(row: CallRow) -> str:
+    return str(row.day * _PER_DAY + row.id)
 
 
 def conditions(reach: Reach, wanted: CallFilter) -> list[Any]:
@@ -169,6 +177,11 @@ def count(connection: Connection, *where: Any) -> int:
     return int(connection.execute(select(func.count()).select_from(calls).where(*where)).scalar_one())
 
 
-def _call(row: Row[Any] | RowMapping) -> CallRow:
+def of_row(row: RowMapping) -> CallRow:
+    """Read a call from its columns, chosen together with those of other tables."""
+    return _call({name: row[name] for name in calls.c.keys()})  # noqa: SIM118  a column collection is no dictionary
+
+
+def _call(row: Row[Any] | Mapping[str, Any]) -> CallRow:
     values = dict(row._mapping if isinstance(row, Row) else row)  # noqa: SLF001  SQLAlchemy's documented access
     return CallRow(**{**values, "state": CallState(values["state"])})

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -101,8 +101,10 @@ class Database:
 def _sqlite(path: Path, busy_timeout_seconds: float) -> Engine:
     if str(path) in ("", ".", ":memory:"):
         raise SettingsError("storage.database_url names no SQLite file", remedy="Write sqlite:///folder/file.sqlite.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": busy_timeout_seconds})
+    # What customers said: nobody else on the machine needs to read it.
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Written as a text, a % or ? in the name of a folder would mean something else.
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": busy_timeout_seconds})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:

@@ -45,6 +45,18 @@ def after(connection: Connection, number: int, *, limit: int = 1000, job_id: str
     return [_event(row) for row in connection.execute(query)]
 
 
+def oldest_ms(connection: Connection) -> int | None:
+    """Return the time of the oldest event; None in an empty log."""
+    found: int | None = connection.execute(select(func.min(events.c.at_ms))).scalar_one()
+    return found
+
+
+def of_ids(connection: Connection, numbers: Sequence[int]) -> Sequence[ServiceEvent]:
+    """Return those of some events that are there, in order."""
+    query = select(events).where(events.c.id.in_(numbers)).order_by(events.c.id)
+    return [_event(row) for row in connection.execute(query)]
+
+
 def forget_before(connection: Connection, at_ms: int) -> int:
     """Delete events older than a time; returns how many."""
     return connection.execute(delete(events).where(events.c.at_ms < at_ms)).rowcount

@@ -101,17 +101,21 @@ def waiting(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(jobs).where(jobs.c.state.in_(states))).scalar_one())
 
 
-def take_for_dispatch(connection: Connection, *, now_ms: int, limit: int) -> list[InspectionJob]:
-    """Mark jobs that are due as handed to the job engine, urgent ones first, and return them.
+def take_for_dispatch(
+    connection: Connection, *, now_ms: int, limit: int, lowest: Priority = Priority.LOW, worker_id: str = ""
+) -> list[InspectionJob]:
+    """Mark jobs that are due as handed to a worker's queue in the job engine, urgent ones first, and return them.
 
-    Two dispatchers never take the same job for the same attempt.
+    Jobs less urgent than `lowest` are left. Two dispatchers never take the same job for the same attempt.
     """
     due = and_(jobs.c.state == JobState.QUEUED.value, jobs.c.dispatched.is_(False), jobs.c.due_ms <= now_ms)
+    if lowest is not Priority.LOW:
+        due = and_(due, jobs.c.priority <= lowest.rank)
     chosen = select(jobs.c.id).where(due).order_by(jobs.c.priority, jobs.c.due_ms).limit(limit)
     ids = list(connection.execute(chosen.with_for_update(skip_locked=True)).scalars())
     if not ids:
         return []
-    connection.execute(update(jobs).where(jobs.c.id.in_(ids)).values(dispatched=True))
+    connection.execute(update(jobs).where(jobs.c.id.in_(ids)).values(dispatched=True, worker_id=worker_id))
     return [_job(row) for row in connection.execute(_selected().where(jobs.c.id.in_(ids)).order_by(jobs.c.priority))]
 
 
@@ -123,6 +127,14 @@ def change(connection: Connection, job_id: str, **values: Any) -> None:
 def recording_of(connection: Connection, job_id: str) -> str | None:
     """Return the id of the job's recording; None for jobs without (not yet fetched, or repeated analyses)."""
     found: str | None = connection.execute(select(jobs.c.recording_id).where(jobs.c.id == job_id)).scalar_one_or_none()
+    return found
+
+
+def unfinished_of_call(connection: Connection, call: int) -> str | None:
+    """Return the id of a job of the call that waits or runs; None without any. `call` is the call's number."""
+    states = (JobState.QUEUED.value, JobState.RUNNING.value)
+    query = select(jobs.c.id).where(jobs.c.call == call, jobs.c.state.in_(states)).limit(1)
+    found: str | None = connection.execute(query).scalar_one_or_none()
     return found
 
 
@@ -152,6 +164,12 @@ def get_batch(connection: Connection, batch_id: str) -> BatchRow:
     counted = select(jobs.c.state, func.count()).where(jobs.c.batch_id == batch_id).group_by(jobs.c.state)
     states = {state: int(number) for state, number in connection.execute(counted)}
     return BatchRow(**row._mapping, states=states)  # noqa: SLF001  SQLAlchemy's documented access
+
+
+def ids_of_batch(connection: Connection, batch_id: str) -> list[tuple[str, str]]:
+    """Return job id and call id of a batch's jobs, about in the order in which they came."""
+    query = select(jobs.c.id, calls.c.call_id).join(calls, calls.c.id == jobs.c.call).where(jobs.c.batch_id == batch_id)
+    return [(row.id, row.call_id) for row in connection.execute(query.order_by(jobs.c.created_ms, jobs.c.id))]
 
 
 def state_counts(connection: Connection) -> dict[str, int]:

@@ -42,7 +42,7 @@ def add_up(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
     given = set(rows[0])
     changed = {
         column.name: column + statement.excluded[column.name]
-        if column.type.python_type is float
+        if column.type.python_type in (int, float)
         else statement.excluded[column.name]
         for column in table.columns
         if column.name in given and column.name not in keys
@@ -58,6 +58,6 @@ def within(reach: Reach, table: FromClause) -> ColumnElement[bool] | None:
     parts: list[ColumnElement[bool]] = []
     if reach.agent_id:
         parts.append(table.c.agent_id == reach.agent_id)
-    if reach.teams:
-        parts.append(table.c.team.in_(reach.teams))
+    if teams := [team for team in reach.teams if team]:
+        parts.append(table.c.team.in_(teams))
     return or_(*parts) if parts else false()

@@ -1,9 +1,9 @@
 """The tables, as one picture; migrations/ makes them, a contract test compares both.
 
-calls 1─* recordings   calls 1─* transcripts 1─* reports 1─* findings
+calls 1─* recordings   calls 1─* transcripts 1─* reports 1─* findings        calls 1─* contacts
 calls 1─* jobs *─1 batches      jobs 1─* events        calls 1─* alerts
 users 1─* sessions     users 1─* api_keys              webhooks 1─* deliveries
-measures, rule_measures, latency_measures: sums per day, written with each report
+measures, rule_measures *─1 rules, latency_measures: sums per day, written with each report
 """
 
 from __future__ import annotations
@@ -75,12 +75,13 @@ calls = Table(
     Column("reason", String(128), nullable=False, server_default=""),  # contact reason
     Column("resolution", String(16), nullable=False, server_default=""),  # resolved, unresolved, unclear
     Column("language", String(16), nullable=False, server_default=""),
+    sqlite_autoincrement=True,  # the number of a deleted call is given to no other
 )
 Index("ix_calls_day", calls.c.day, calls.c.id)
-Index("ix_calls_agent", calls.c.agent_id, calls.c.id)
-Index("ix_calls_team", calls.c.team, calls.c.id)
+Index("ix_calls_agent", calls.c.agent_id, calls.c.day, calls.c.id)
+Index("ix_calls_team", calls.c.team, calls.c.day, calls.c.id)
 Index("ix_calls_customer", calls.c.customer_reference)
-Index("ix_calls_state", calls.c.state, calls.c.id)
+Index("ix_calls_state", calls.c.state, calls.c.day, calls.c.id)
 
 recordings = Table(
     "recordings",
@@ -93,6 +94,13 @@ recordings = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False, index=True),
     Column("deleted_ms", BigInteger),  # the sound is gone, the row tells that it was there
+)
+
+discarded_files = Table(
+    "discarded_files",
+    metadata,
+    Column("key", String(512), primary_key=True),  # of a deleted call, or of one whose acceptance was cut short
+    Column("due_ms", BigInteger, nullable=False, index=True),  # the file is deleted then, and after it this row
 )
 
 transcripts = Table(
@@ -152,6 +160,17 @@ Index("ix_findings_day", findings.c.day, findings.c.id)
 Index("ix_findings_agent", findings.c.agent_id, findings.c.id)
 Index("ix_findings_call", findings.c.call)
 
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("call", ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
+    Column("reason", String(64), primary_key=True),  # of a verdict of `resolution`: delivery, goods, money …
+    Column("customer_reference", String(256), nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),  # resolved, unresolved, unclear
+)
+Index("ix_contacts_matter", contacts.c.customer_reference, contacts.c.reason, contacts.c.started_ms)
+
 batches = Table(
     "batches",
     metadata,
@@ -178,6 +197,7 @@ jobs = Table(
     Column("max_attempts", Integer, nullable=False),
     Column("due_ms", BigInteger, nullable=False),
     Column("dispatched", Boolean, nullable=False),  # handed to the job engine for this attempt
+    Column("run", Integer, nullable=False, server_default="0"),  # the workflow `<id>.<run>` that has it
     Column("source_url", String(2048), nullable=False, server_default=""),
     Column("options", Document, nullable=False),
     Column("submitted_by", String(64), nullable=False),
@@ -216,6 +236,14 @@ workers = Table(
     Column("stopped_ms", BigInteger),
 )
 
+chores = Table(
+    "chores",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("due_ms", BigInteger, nullable=False),  # one worker does it then, and sets the next time first
+    Column("worker_id", String(128), nullable=False),  # who did it last
+)
+
 events = Table(
     "events",
     metadata,
@@ -229,6 +257,7 @@ events = Table(
     Column("agent_id", String(128), nullable=False, server_default=""),
     Column("team", String(128), nullable=False, server_default=""),
     Column("data", Document, nullable=False),
+    sqlite_autoincrement=True,  # who follows the log by number misses nothing after old events were forgotten
 )
 Index("ix_events_job", events.c.job_id, events.c.id)
 
@@ -362,42 +391,61 @@ deliveries = Table(
 )
 Index("ix_deliveries_due", deliveries.c.state, deliveries.c.dispatched, deliveries.c.due_ms)
 
-_COUNTS = (
-    "known", "inspected", "scored", "score_sum", "serious", "medium", "light", "reviews", "failed",
-    "resolution_resolved", "resolution_unresolved", "resolution_unclear", "emotion_alerts", "knowledge_checked",
-    "knowledge_mismatches", "csat_count", "csat_sum", "talk_ms", "silence_ms", "latency_count", "latency_sum_ms",
+MEASURE_COUNTS = (
+    "known", "failed", "inspected", "scored", "score_tenths", "serious", "medium", "light", "credits", "reviews",
+    "review_calls", "resolved", "unresolved", "unclear", "repeated", "emotion_alerts", "emotion_calls",
+    "knowledge_checks", "knowledge_mismatches", "knowledge_doubtful", "csat_count", "csat_hundredths",
+    "items_judged", "items_met", "items_doubtful", "agent_speech_ms", "customer_speech_ms", "silence_ms",
+    "overlap_ms", "duration_ms", "latency_count", "latency_ms",
 )  # fmt: skip
+"""What is summed; whole numbers, so that what is taken back leaves nothing behind."""
+RULE_COUNTS = ("hits", "calls", "doubtful", "judged", "met", "tenths")
+
+
+def _sum(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default="0")
+
 
 measures = Table(
     "measures",
     metadata,
-    # all, agent, team, hour, reason, line; `team_hour` and so on where two are asked together
-    Column("scope", String(16), primary_key=True),
+    Column("scope", String(8), primary_key=True),  # total, team, agent, hour, reason, line, grade: what `key` is
     Column("day", Integer, primary_key=True),
-    Column("key", String(160), primary_key=True),
-    *(Column(name, Float, nullable=False, server_default="0") for name in _COUNTS),
+    Column("key", String(128), primary_key=True),
+    Column("team", String(128), primary_key=True),  # of the calls; empty for `total`
+    *(_sum(name) for name in MEASURE_COUNTS),
+    sqlite_with_rowid=False,
+)
+
+rules = Table(
+    "rules",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("rule_id", String(128), nullable=False, unique=True),
+    Column("title", String(255), nullable=False),  # as last seen
+    Column("dimension", String(64), nullable=False),
 )
 
 rule_measures = Table(
     "rule_measures",
     metadata,
-    Column("scope", String(16), primary_key=True),
+    Column("scope", String(8), primary_key=True),
+    Column("key", String(128), primary_key=True),
     Column("day", Integer, primary_key=True),
-    Column("rule_id", String(128), primary_key=True),
-    Column("key", String(160), primary_key=True),
-    Column("title", String(255), nullable=False),
-    Column("dimension", String(64), nullable=False),
-    Column("hits", Float, nullable=False, server_default="0"),  # findings
-    Column("calls", Float, nullable=False, server_default="0"),  # calls with at least one
-    Column("judged", Float, nullable=False, server_default="0"),  # calls in which it applied and was inspected
-    Column("met", Float, nullable=False, server_default="0"),  # of these, without a fault
-    Column("points", Float, nullable=False, server_default="0"),
+    Column("rule", Integer, primary_key=True, autoincrement=False),  # rules.id
+    Column("team", String(128), primary_key=True),
+    *(_sum(name) for name in RULE_COUNTS),
+    sqlite_with_rowid=False,
 )
+Index("ix_rule_measures_rule", rule_measures.c.scope, rule_measures.c.rule, rule_measures.c.day)
 
 latency_measures = Table(
     "latency_measures",
     metadata,
+    Column("scope", String(8), primary_key=True),  # total, team
     Column("day", Integer, primary_key=True),
+    Column("team", String(128), primary_key=True),
     Column("bucket", SmallInteger, primary_key=True),  # bounds grow by a fixed ratio
-    Column("reports", Float, nullable=False, server_default="0"),
+    _sum("reports"),
+    sqlite_with_rowid=False,
 )

@@ -18,6 +18,8 @@ from pathlib import Path
 from qingting.errors import SettingsError
 
 _USER = "qingting"
+_FORGETFUL = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+"""For tests: what the server has written survives its own end, which is all that they kill."""
 _SETTINGS = ("shared_buffers=128MB", "max_connections=200", "listen_addresses=127.0.0.1", "log_min_messages=fatal")
 
 
@@ -39,12 +41,15 @@ class PostgresServer:
     programs: Path
     as_user: str | None
     """The server refuses to run as root; then this user runs it."""
+    durable: bool = True
+    """Whether data must survive a crash of the machine too."""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        settings = _SETTINGS if self.durable else (*_SETTINGS, *_FORGETFUL)
         arguments = [str(self.programs / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port)]
-        arguments += ["-k", str(self.folder), *(f"-c{setting}" for setting in _SETTINGS)]
+        arguments += ["-k", str(self.folder), *(f"-c{setting}" for setting in settings)]
         self.process = subprocess.Popen(  # noqa: S603  the server's own programs
             arguments, user=self.as_user, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -96,8 +101,8 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """Give a new server; it is ended and its folder removed afterwards.
+def postgres_server(*, durable: bool = True) -> Iterator[PostgresServer]:
+    """Give a new server; it is ended and its folder removed afterwards. Not `durable`, it is quicker.
 
     Raises SettingsError where no server is installed.
     """
@@ -109,7 +114,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         folder = Path(name)
         if as_user:
             shutil.chown(folder, as_user)
-        server = PostgresServer(folder=folder, port=_free_port(), programs=programs, as_user=as_user)
+        server = PostgresServer(folder=folder, port=_free_port(), programs=programs, as_user=as_user, durable=durable)
         server._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", _USER, "-E", "UTF8", "--locale=C", "-N")  # noqa: SLF001  its own module
         server.start()
         try:

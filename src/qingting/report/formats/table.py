@@ -16,7 +16,7 @@ from qingting.report import wording
 from qingting.report.formats.html_view import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from qingting.model.finding import Finding
     from qingting.model.report import Report
@@ -32,13 +32,14 @@ FINDING_COLUMNS = (
     "通话编号", "坐席", "问题编号", "规则", "规则版本", "维度", "名称", "程度", "性质", "涉及",
     "开始（秒）", "结束（秒）", "时间", "引文", "把握", "存疑原因", "计分状态", "分值", "说明", "建议",
 )  # fmt: skip
-_POLARITY = {Polarity.FAULT: "问题", Polarity.CREDIT: "亮点", Polarity.NOTE: "提示"}
-_STANDING = {
+POLARITY_WORDS = {Polarity.FAULT: "问题", Polarity.CREDIT: "亮点", Polarity.NOTE: "提示"}
+STANDING_WORDS = {
     Standing.UNSCORED: "不计分",
     Standing.COUNTED: "已计分",
     Standing.CAPPED: "已达上限",
     Standing.REVIEW: "待复核",
 }
+_ROWS_PER_PART = 500
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
@@ -98,7 +99,7 @@ def _finding_row(report: Report, finding: Finding) -> tuple[Cell, ...]:
         wording.dimension(finding.dimension, report.provenance.analyzer_names),
         finding.title,
         finding.level.chinese,
-        _POLARITY[finding.polarity],
+        POLARITY_WORDS[finding.polarity],
         finding.who.chinese,
         _seconds(first.start_ms) if first else None,
         _seconds(first.end_ms) if first else None,
@@ -106,7 +107,7 @@ def _finding_row(report: Report, finding: Finding) -> tuple[Cell, ...]:
         "；".join(evidence.quote for evidence in finding.evidence if evidence.quote),
         finding.confidence.value,
         "".join(finding.confidence.reasons),
-        _STANDING[finding.standing],
+        STANDING_WORDS[finding.standing],
         finding.points,
         finding.explanation,
         finding.advice,
@@ -125,19 +126,33 @@ def _seconds(ms: int | None) -> float | None:
     return None if ms is None else ms / 1000
 
 
-def csv_bytes(columns: tuple[str, ...], rows: Iterable[tuple[Cell, ...]]) -> bytes:
+def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
     """Write a table as every table of ours is written, with a header row."""
+    return b"".join(csv_parts(columns, rows))
+
+
+def csv_parts(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[bytes]:
+    """Write a table part by part: no more than some hundred rows are in memory."""
     text = io.StringIO()
+    text.write("\ufeff")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)
-    for row in rows:
+    for number, row in enumerate(rows, start=1):
         writer.writerow([_cell(value) for value in row])
-    return b"\xef\xbb\xbf" + text.getvalue().encode()
+        if number % _ROWS_PER_PART == 0:
+            yield text.getvalue().encode()
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode()
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet would run a text; it skips blanks before a formula."""
+    return text.lstrip().startswith(_FORMULA)
 
 
 def _cell(value: Cell) -> Cell:
     if not isinstance(value, str):
         return value
     safe = clean(value)
-    # Spreadsheets skip blanks before a formula.
-    return f"'{safe}" if value.lstrip().startswith(_FORMULA) else safe
+    return f"'{safe}" if is_formula(value) else safe

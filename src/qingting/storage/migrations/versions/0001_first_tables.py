@@ -94,12 +94,20 @@ def upgrade() -> None:
         sa.Column("language", sa.String(length=16), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_calls")),
         sa.UniqueConstraint("call_id", name=op.f("uq_calls_call_id")),
+        sqlite_autoincrement=True,
     )
-    op.create_index("ix_calls_agent", "calls", ["agent_id", "id"], unique=False)
+    op.create_index("ix_calls_agent", "calls", ["agent_id", "day", "id"], unique=False)
     op.create_index("ix_calls_customer", "calls", ["customer_reference"], unique=False)
     op.create_index("ix_calls_day", "calls", ["day", "id"], unique=False)
-    op.create_index("ix_calls_state", "calls", ["state", "id"], unique=False)
-    op.create_index("ix_calls_team", "calls", ["team", "id"], unique=False)
+    op.create_index("ix_calls_state", "calls", ["state", "day", "id"], unique=False)
+    op.create_index("ix_calls_team", "calls", ["team", "day", "id"], unique=False)
+    op.create_table(
+        "chores",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("due_ms", sa.BigInteger(), nullable=False),
+        sa.Column("worker_id", sa.String(length=128), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_chores")),
+    )
     op.create_table(
         "deliveries",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -120,6 +128,13 @@ def upgrade() -> None:
     op.create_index(op.f("ix_deliveries_created_ms"), "deliveries", ["created_ms"], unique=False)
     op.create_index("ix_deliveries_due", "deliveries", ["state", "dispatched", "due_ms"], unique=False)
     op.create_table(
+        "discarded_files",
+        sa.Column("key", sa.String(length=512), nullable=False),
+        sa.Column("due_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_discarded_files")),
+    )
+    op.create_index(op.f("ix_discarded_files_due_ms"), "discarded_files", ["due_ms"], unique=False)
+    op.create_table(
         "events",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -132,6 +147,7 @@ def upgrade() -> None:
         sa.Column("team", sa.String(length=128), server_default="", nullable=False),
         sa.Column("data", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_events_at_ms"), "events", ["at_ms"], unique=False)
     op.create_index("ix_events_job", "events", ["job_id", "id"], unique=False)
@@ -148,53 +164,80 @@ def upgrade() -> None:
     op.create_index(op.f("ix_idempotency_keys_created_ms"), "idempotency_keys", ["created_ms"], unique=False)
     op.create_table(
         "latency_measures",
+        sa.Column("scope", sa.String(length=8), nullable=False),
         sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("team", sa.String(length=128), nullable=False),
         sa.Column("bucket", sa.SmallInteger(), nullable=False),
-        sa.Column("reports", sa.Float(), server_default="0", nullable=False),
-        sa.PrimaryKeyConstraint("day", "bucket", name=op.f("pk_latency_measures")),
+        sa.Column("reports", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("scope", "day", "team", "bucket", name=op.f("pk_latency_measures")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "measures",
-        sa.Column("scope", sa.String(length=16), nullable=False),
+        sa.Column("scope", sa.String(length=8), nullable=False),
         sa.Column("day", sa.Integer(), nullable=False),
-        sa.Column("key", sa.String(length=160), nullable=False),
-        sa.Column("known", sa.Float(), server_default="0", nullable=False),
-        sa.Column("inspected", sa.Float(), server_default="0", nullable=False),
-        sa.Column("scored", sa.Float(), server_default="0", nullable=False),
-        sa.Column("score_sum", sa.Float(), server_default="0", nullable=False),
-        sa.Column("serious", sa.Float(), server_default="0", nullable=False),
-        sa.Column("medium", sa.Float(), server_default="0", nullable=False),
-        sa.Column("light", sa.Float(), server_default="0", nullable=False),
-        sa.Column("reviews", sa.Float(), server_default="0", nullable=False),
-        sa.Column("failed", sa.Float(), server_default="0", nullable=False),
-        sa.Column("resolution_resolved", sa.Float(), server_default="0", nullable=False),
-        sa.Column("resolution_unresolved", sa.Float(), server_default="0", nullable=False),
-        sa.Column("resolution_unclear", sa.Float(), server_default="0", nullable=False),
-        sa.Column("emotion_alerts", sa.Float(), server_default="0", nullable=False),
-        sa.Column("knowledge_checked", sa.Float(), server_default="0", nullable=False),
-        sa.Column("knowledge_mismatches", sa.Float(), server_default="0", nullable=False),
-        sa.Column("csat_count", sa.Float(), server_default="0", nullable=False),
-        sa.Column("csat_sum", sa.Float(), server_default="0", nullable=False),
-        sa.Column("talk_ms", sa.Float(), server_default="0", nullable=False),
-        sa.Column("silence_ms", sa.Float(), server_default="0", nullable=False),
-        sa.Column("latency_count", sa.Float(), server_default="0", nullable=False),
-        sa.Column("latency_sum_ms", sa.Float(), server_default="0", nullable=False),
-        sa.PrimaryKeyConstraint("scope", "day", "key", name=op.f("pk_measures")),
+        sa.Column("key", sa.String(length=128), nullable=False),
+        sa.Column("team", sa.String(length=128), nullable=False),
+        sa.Column("known", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("failed", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("inspected", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("scored", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("score_tenths", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("serious", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("medium", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("light", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("credits", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("reviews", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("review_calls", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("resolved", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("unresolved", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("unclear", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("repeated", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("emotion_alerts", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("emotion_calls", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("knowledge_checks", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("knowledge_mismatches", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("knowledge_doubtful", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("csat_count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("csat_hundredths", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("items_judged", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("items_met", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("items_doubtful", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("agent_speech_ms", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("customer_speech_ms", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("silence_ms", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("overlap_ms", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("duration_ms", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("latency_count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("latency_ms", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("scope", "day", "key", "team", name=op.f("pk_measures")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "rule_measures",
-        sa.Column("scope", sa.String(length=16), nullable=False),
+        sa.Column("scope", sa.String(length=8), nullable=False),
+        sa.Column("key", sa.String(length=128), nullable=False),
         sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("rule", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("team", sa.String(length=128), nullable=False),
+        sa.Column("hits", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("calls", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("doubtful", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("judged", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("met", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("tenths", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("scope", "key", "day", "rule", "team", name=op.f("pk_rule_measures")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_rule_measures_rule", "rule_measures", ["scope", "rule", "day"], unique=False)
+    op.create_table(
+        "rules",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("rule_id", sa.String(length=128), nullable=False),
-        sa.Column("key", sa.String(length=160), nullable=False),
         sa.Column("title", sa.String(length=255), nullable=False),
         sa.Column("dimension", sa.String(length=64), nullable=False),
-        sa.Column("hits", sa.Float(), server_default="0", nullable=False),
-        sa.Column("calls", sa.Float(), server_default="0", nullable=False),
-        sa.Column("judged", sa.Float(), server_default="0", nullable=False),
-        sa.Column("met", sa.Float(), server_default="0", nullable=False),
-        sa.Column("points", sa.Float(), server_default="0", nullable=False),
-        sa.PrimaryKeyConstraint("scope", "day", "rule_id", "key", name=op.f("pk_rule_measures")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rules")),
+        sa.UniqueConstraint("rule_id", name=op.f("uq_rules_rule_id")),
     )
     op.create_table(
         "users",
@@ -272,6 +315,17 @@ def upgrade() -> None:
     op.create_index("ix_alerts_state", "alerts", ["state", "escalate_at_ms"], unique=False)
     op.create_index("ix_alerts_team", "alerts", ["team", "at_ms"], unique=False)
     op.create_table(
+        "contacts",
+        sa.Column("call", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=False),
+        sa.Column("customer_reference", sa.String(length=256), nullable=False),
+        sa.Column("started_ms", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.ForeignKeyConstraint(["call"], ["calls.id"], name=op.f("fk_contacts_call"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("call", "reason", name=op.f("pk_contacts")),
+    )
+    op.create_index("ix_contacts_matter", "contacts", ["customer_reference", "reason", "started_ms"], unique=False)
+    op.create_table(
         "jobs",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -286,6 +340,7 @@ def upgrade() -> None:
         sa.Column("max_attempts", sa.Integer(), nullable=False),
         sa.Column("due_ms", sa.BigInteger(), nullable=False),
         sa.Column("dispatched", sa.Boolean(), nullable=False),
+        sa.Column("run", sa.Integer(), server_default="0", nullable=False),
         sa.Column("source_url", sa.String(length=2048), server_default="", nullable=False),
         sa.Column("options", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
         sa.Column("submitted_by", sa.String(length=64), nullable=False),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from qingting.analysis.rules.kinds.addresses import addresses, masked_address
+from qingting.particulars.addresses import addresses, masked_address
 from qingting.testing.samples import sample_folder
 
 FOUND = {

@@ -1,0 +1,1 @@
+"""Fifth stage: findings -> alerts, and messages on their way to people and other systems."""

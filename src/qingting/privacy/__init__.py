@@ -1,0 +1,1 @@
+"""Personal data in text and sound: found, masked, silenced."""
