@@ -3,8 +3,8 @@
     python benchmarks/dashboards.py [--json] [--calls 1440000] [--only sqlite|postgresql] [--folder DIR]
 
 Goal: p95 of at most 100 ms for each question, on both databases. Questions go through the service's own
-functions (`qingting.service.figures`, `storage.calls.page`); each is asked with 40 different parameters
-after a first round that warms the caches.
+functions (`qingting.service.figures`, `storage.calls.page`, `storage.reports.findings_page`); each is asked
+with 40 different parameters after a first round that warms the caches.
 
 The centre: 365 days, 200 agents in 10 teams, 50 contact reasons, 4 lines of business, 110 rules besides
 contact reasons and outcomes, 12 of them compliance items. A call has ten findings (four of them summaries,
@@ -46,10 +46,11 @@ from qingting.service.center import Service
 from qingting.service.contributions import bucket_of
 from qingting.service.figures import Dimension, RuleOrder, Wanted
 from qingting.settings import load_settings
-from qingting.storage import calls, measures
+from qingting.storage import calls, measures, reports
 from qingting.storage.calls import CallFilter
 from qingting.storage.database import Database
 from qingting.storage.measures import Contributions, Scope, net
+from qingting.storage.reports import FindingFilter
 from qingting.storage.tables import MEASURE_COUNTS, RULE_COUNTS, latency_measures, rule_measures, rules
 from qingting.storage.tables import measures as measure_rows
 from qingting.storage.upgrading import upgrade
@@ -257,6 +258,16 @@ def page(service: Service, own: random.Random, *, after: str = "", days: int = 3
     return found.items
 
 
+def listed(service: Service, own: random.Random, **wanted: Any) -> object:
+    """One page of the list of findings of thirty days."""
+    first = FIRST + timedelta(days=own.randrange(DAYS - 30))
+    days = {"from_day": day_number(first), "to_day": day_number(first + timedelta(days=29))}
+    with service.database.read() as connection:
+        return reports.findings_page(
+            connection, reach=Reach(everything=True), wanted=FindingFilter(**days, **wanted), limit=50
+        )
+
+
 def deep(own: random.Random) -> str:
     """Key of a page after which some day's calls come."""
     return f"{day_number(FIRST + timedelta(days=own.randrange(30, DAYS)))}{0:010}"
@@ -310,6 +321,10 @@ QUESTIONS: dict[str, Question] = {
     "calls to review, 30 days": lambda s, o: page(s, o, needs_review=True),
     "calls with a reason, 30 days": lambda s, o: page(s, o, reason=reason(o)),
     "calls of a customer": lambda s, o: page(s, o, days=0, customer_reference=f"K{o.randrange(700_000)}"),
+    "findings of 30 days": listed,
+    "findings of a rule, 30 days": lambda s, o: listed(s, o, rule_id=item(o)),
+    "findings of an agent, 30 days": lambda s, o: listed(s, o, agent_id=agent(o)),
+    "findings of a team, 30 days": lambda s, o: listed(s, o, team=team(o)),
 }
 
 

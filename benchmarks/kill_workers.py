@@ -112,11 +112,11 @@ def killed_at_random(arguments: argparse.Namespace) -> dict[str, Any]:
         workers = {name: start(centre, arguments, name, jobs).wait_until_ready(180) for name in names}
         kills = 0
         while not finished(centre, ids) and kills < arguments.kills:
-            if rng.random() < 0.7:
-                # Mostly in the middle of its work, sometimes while it still warms up: nothing but warming up
-                # would set every job aside in the end, as it should.
+            if rng.random() < 0.8:
+                # Mostly in the middle of its work, sometimes while it still warms up: a worker that never lives long
+                # enough for one job would have every job set aside in the end, as it should.
                 wait_for_another(centre)
-            time.sleep(rng.uniform(0.0, 4.0))
+            time.sleep(rng.uniform(0.0, 8.0))
             name = rng.choice(names)
             workers[name].kill()
             kills += 1
@@ -193,18 +193,15 @@ def start(centre: Installation, arguments: argparse.Namespace, name: str, jobs: 
 
 def submit(centre: Installation, arguments: argparse.Namespace, count: int, rng: random.Random) -> list[str]:
     """Accept short calls cut from the sample calls."""
-    sounds = [(sample, prepare(sample.audio_path)) for sample in sample_calls()]
+    sounds = [prepare(sample.audio_path) for sample in sample_calls()]
     ids = []
     for number in range(count):
-        sample, audio = rng.choice(sounds)
+        audio = rng.choice(sounds)
         length = round(arguments.seconds * audio.rate_hertz)
         at = rng.randrange(max(1, audio.pcm.shape[1] - length))
         wav = encode_wav(audio.pcm[:, at : at + length], audio.rate_hertz)
-        call = CallInfo(
-            call_id=f"call-{number}",
-            line_of_business=sample.script.call_info().line_of_business,
-            agent_id=f"a{number % 7}",
-        )
+        # One line of business: each further one costs a worker that has just started seconds to prepare.
+        call = CallInfo(call_id=f"call-{number}", agent_id=f"a{number % 7}")
         ids.append(centre.put(wav, call=call, priority=rng.choice((Priority.NORMAL, Priority.LOW))))
     return ids
 

@@ -22,20 +22,23 @@ from qingting.speech.hot_words import FOLDER as HOT_WORD_FOLDER
 from qingting.speech.hot_words import HotWordList, join_lists, load_hot_words
 
 if TYPE_CHECKING:
+    from qingting.analysis.contact_history import ContactHistory
     from qingting.analysis.packs import Pack
     from qingting.backtest.versions import VersionName
     from qingting.report.card import Card
     from qingting.settings import Settings
 
 
-def plans(settings: Settings) -> Callable[[str], Plan]:
+def plans(settings: Settings, *, history: ContactHistory | None = None) -> Callable[[str], Plan]:
     """How each line of business is analysed and scored; every plan is built once, at first use.
+
+    `history` knows earlier contacts; without it those of the settings' history folder are looked up.
 
     The function raises PackError for an unknown line of business or a broken pack or card,
     DiscoveryError for a broken analyzer, MissingExtraError for sentence vectors that a rule needs and
     the settings ask for.
     """
-    analysis, library = _analyses(settings), case_library(settings)
+    analysis, library = _analyses(settings, history), case_library(settings)
 
     @functools.cache
     def plan_for(line_of_business: str) -> Plan:
@@ -105,9 +108,9 @@ def _pack(settings: Settings, name: str) -> Pack:
     return load_pack(name, folder=settings.pack_folder) if settings.pack_folder else load_pack(name)
 
 
-def _analyses(settings: Settings) -> Callable[[Pack], Analysis]:
+def _analyses(settings: Settings, history: ContactHistory | None = None) -> Callable[[Pack], Analysis]:
     """How a pack's analyzers are made; what they share is opened once, vectors only when one wants them."""
-    classes, tools = discover(), Tools(history=contact_history(settings))
+    classes, tools = discover(), Tools(history=history or contact_history(settings))
     vectors = functools.cache(lambda: sentence_vectors(settings))
 
     def analysis(pack: Pack) -> Analysis:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from qingting.analysis.contact_history import ContactHistory
     from qingting.model.audio import PreparedAudio
     from qingting.settings import Settings
     from qingting.speech.aligner import Aligner
@@ -38,12 +39,13 @@ def open_inspector(
     raw: RawFormat | None = None,
     noise_reduction: str | None = None,
     text_only: bool = False,
+    history: ContactHistory | None = None,
 ) -> Iterator[Inspector]:
     """Give an Inspector with its worker processes and engine; both are closed afterwards.
 
-    With `text_only` no engine is opened: chats and e-mails need none. `engine` replaces the one
-    that the settings choose (tests, own engines). Raises UnknownEngineError,
-    EngineUnavailableError or MissingExtraError when none can run.
+    With `text_only` no engine is opened: chats and e-mails need none. `history` as in plans(). `engine` replaces
+    the one that the settings choose (tests, own engines). Raises UnknownEngineError, EngineUnavailableError or
+    MissingExtraError when none can run.
     """
     owned = engine is None
     chosen = engine if engine is not None or text_only else open_engine(settings)
@@ -61,7 +63,7 @@ def open_inspector(
             yield Inspector(
                 prepare=prepare,
                 recognizer=None if chosen is None else Recognizer(chosen, aligner=aligner),
-                plan_for=plans(settings),
+                plan_for=plans(settings, history=history),
                 audio_options=options,
                 role_threshold=settings.role_threshold,
             )

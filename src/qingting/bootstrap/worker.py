@@ -6,9 +6,11 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING
 
-from qingting.bootstrap.recordings import audio_options, open_inspector
+from qingting.bootstrap.recordings import audio_options
+from qingting.bootstrap.recordings import open_inspector as own_inspector
 from qingting.bootstrap.service import open_service
 
 if TYPE_CHECKING:
@@ -23,12 +25,13 @@ def run_worker(
     settings: Settings,
     *,
     stop: threading.Event,
-    open_inspector: Callable[[Settings], AbstractContextManager[Inspector]] = open_inspector,
+    open_inspector: Callable[[Settings], AbstractContextManager[Inspector]] | None = None,
     ready: Callable[[], None] | None = None,
 ) -> Stopped:
     """Work through jobs until `stop` is set; `ready` is called when jobs can begin.
 
-    `open_inspector` gives what inspects recordings (tests, own engines). Raises ConflictError while another process
+    `open_inspector` gives what inspects recordings (tests, own engines); without it the settings' own engine does, and
+    earlier contacts are looked up in the database. Raises ConflictError while another process
     works under the same name, StorageError, SettingsError, EngineUnavailableError. When the answer names runs that
     are left, the process must be ended without waiting for its threads.
     """
@@ -37,12 +40,14 @@ def run_worker(
         from qingting.jobs.room import Room
         from qingting.jobs.steps import Bench
         from qingting.jobs.worker import work
+        from qingting.service.contacts import StoredContacts
 
         worker = claim_name(service, stop=stop)
         log.info("worker %s starts, %d jobs at once", worker.id, worker.concurrency)
         # As many decoders as jobs: none waits for another.
         several = settings.model_copy(update={"workers": settings.jobs.concurrency})
-        with beating(service, worker, stop=stop), open_inspector(several) as inspector:
+        opened = open_inspector or partial(own_inspector, history=StoredContacts(service.database))
+        with beating(service, worker, stop=stop), opened(several) as inspector:
             bench = Bench(
                 service=service,
                 inspector=inspector,

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, RowMapping, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from qingting.errors import ConflictError, NotFoundError
 from qingting.model.account import Reach
-from qingting.storage.statements import Page, within
+from qingting.storage.statements import Page, after_day_key, day_key, newest_day_first, within
 from qingting.storage.tables import calls
-
-_PER_DAY = 10**10
-"""Of a page's key: it is the day, then ten digits of the call's number."""
 
 
 class CallState(StrEnum):
@@ -130,17 +127,13 @@ def by_number(connection: Connection, number: int) -> CallRow:
 
 def page(connection: Connection, *, reach: Reach, wanted: CallFilter, limit: int, after: str = "") -> Page[CallRow]:
     """List calls within reach, of the newest day first; `after` is the key of the last row of the page before."""
-    # The days lead: then a page of any period is read from an index, however many calls came since.
-    query = select(calls).where(*conditions(reach, wanted)).order_by(calls.c.day.desc(), calls.c.id.desc())
+    query = select(calls).where(*conditions(reach, wanted)).order_by(*newest_day_first(calls))
     if after:
-        query = query.where(tuple_(calls.c.day, calls.c.id) < tuple_(*divmod(int(after), _PER_DAY)))
+        query = query.where(after_day_key(calls, after))
     rows = [_call(row) for row in connection.execute(query.limit(limit + 1))]
     more = len(rows) > limit
-    return Page(items=tuple(rows[:limit]), next_key=_key(rows[limit - 1]) if more else "")
-
-
-def _key(row: CallRow) -> str:
-    return str(row.day * _PER_DAY + row.id)
+    last = rows[limit - 1] if more else None
+    return Page(items=tuple(rows[:limit]), next_key=day_key(day=last.day, number=last.id) if last else "")
 
 
 def conditions(reach: Reach, wanted: CallFilter) -> list[Any]:

@@ -19,6 +19,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from qingting.errors import SettingsError, StorageError, StorageFullError, StorageUnavailableError
 
 _FULL = ("database or disk is full", "no space left", "disk quota", "could not extend file", "could not write to file")
+_PRAGMAS = (
+    "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-32000",
+    "mmap_size=268435456",
+    # What was deleted must not stand in the file's free pages.
+    "secure_delete=ON",
+)  # fmt: skip
 _BUSY = ("locked", "busy", "unable to open", "disk i/o error")
 _DISK_FULL_STATES = {"53100", "53000"}
 """PostgreSQL's disk_full and insufficient_resources."""
@@ -111,8 +117,7 @@ def _sqlite(path: Path, busy_timeout_seconds: float) -> Engine:
         # The driver's own transactions begin too late for BEGIN IMMEDIATE.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY",
-                       "cache_size=-32000", "mmap_size=268435456"):  # fmt: skip
+        for pragma in _PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

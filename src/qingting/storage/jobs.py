@@ -116,7 +116,10 @@ def take_for_dispatch(
     if not ids:
         return []
     connection.execute(update(jobs).where(jobs.c.id.in_(ids)).values(dispatched=True, worker_id=worker_id))
-    return [_job(row) for row in connection.execute(_selected().where(jobs.c.id.in_(ids)).order_by(jobs.c.priority))]
+    return [
+        _job(row)
+        for row in connection.execute(_selected().where(jobs.c.id.in_(ids)).order_by(jobs.c.priority, jobs.c.due_ms))
+    ]
 
 
 def change(connection: Connection, job_id: str, **values: Any) -> None:

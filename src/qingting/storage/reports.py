@@ -12,7 +12,7 @@ from qingting.errors import NotFoundError
 from qingting.model.account import Reach
 from qingting.model.finding import Finding
 from qingting.storage.calls import CallRow
-from qingting.storage.statements import Page, insert_for, within
+from qingting.storage.statements import Page, after_day_key, day_key, insert_for, newest_day_first, within
 from qingting.storage.tables import calls, findings, reports, transcripts
 
 
@@ -206,14 +206,14 @@ def history(connection: Connection, call_number: int) -> list[ReportNote]:
 def findings_page(
     connection: Connection, *, reach: Reach, wanted: FindingFilter, limit: int, after: str = ""
 ) -> Page[FindingRow]:
-    """List findings of latest reports within reach, newest first; `after` is the key of the page before."""
+    """List findings of latest reports within reach, of the newest day first; `after` is the key of the page before."""
     query = select(findings, calls.c.call_id).join(calls, calls.c.id == findings.c.call)
-    query = query.where(*_finding_conditions(reach, wanted)).order_by(findings.c.id.desc()).limit(limit + 1)
+    query = query.where(*_finding_conditions(reach, wanted)).order_by(*newest_day_first(findings)).limit(limit + 1)
     if after:
-        query = query.where(findings.c.id < int(after))
+        query = query.where(after_day_key(findings, after))
     rows = [FindingRow(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001  documented access
-    more = len(rows) > limit
-    return Page(items=tuple(rows[:limit]), next_key=str(rows[limit - 1].id) if more else "")
+    last = rows[limit - 1] if len(rows) > limit else None
+    return Page(items=tuple(rows[:limit]), next_key=day_key(day=last.day, number=last.id) if last else "")
 
 
 def _finding_conditions(reach: Reach, wanted: FindingFilter) -> list[ColumnElement[bool]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Table, false, or_
+from sqlalchemy import ColumnElement, Connection, FromClause, Table, false, or_, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from qingting.model.account import Reach
@@ -21,6 +21,25 @@ class Page(Generic[T]):
     items: tuple[T, ...]
     next_key: str = ""
     """Key of the last row, to be passed as `after`; empty on the last page."""
+
+
+_PER_DAY = 10**10
+"""A key of rows in order of days is the day, then ten digits of the row's number."""
+
+
+def newest_day_first(table: FromClause) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """Order of rows with `day` and `id`: a page of any period is read from an index, however many rows came since."""
+    return table.c.day.desc(), table.c.id.desc()
+
+
+def day_key(*, day: int, number: int) -> str:
+    """Key of a row in the order of newest_day_first; up to 18 digits."""
+    return str(day * _PER_DAY + number)
+
+
+def after_day_key(table: FromClause, key: str) -> ColumnElement[bool]:
+    """Condition that keeps the rows after a key."""
+    return tuple_(table.c.day, table.c.id) < tuple_(*divmod(int(key), _PER_DAY))
 
 
 def insert_for(connection: Connection, table: Table) -> Any:

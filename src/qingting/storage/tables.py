@@ -155,9 +155,9 @@ findings = Table(
     Column("agent_id", String(128), nullable=False),
     Column("team", String(128), nullable=False),
 )
-Index("ix_findings_rule", findings.c.rule_id, findings.c.id)
+Index("ix_findings_rule", findings.c.rule_id, findings.c.day, findings.c.id)
 Index("ix_findings_day", findings.c.day, findings.c.id)
-Index("ix_findings_agent", findings.c.agent_id, findings.c.id)
+Index("ix_findings_agent", findings.c.agent_id, findings.c.day, findings.c.id)
 Index("ix_findings_call", findings.c.call)
 
 contacts = Table(

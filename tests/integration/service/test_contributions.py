@@ -120,13 +120,17 @@ class Centre:
             book_call(self.service, connection, before=before, after=replace(before, **changes))
 
 
+KEYS = {"rule_measures": ["scope", "rule", "day", "key", "team"]}
+"""As contributions have them; else in the order of the columns."""
+
+
 def rows_of(service: Service) -> dict[str, dict[tuple[object, ...], dict[str, int]]]:
     """All sums that are not zero, by key; rules by id."""
     with service.database.read() as connection:
         ids = {row.id: row.rule_id for row in connection.execute(select(rules))}
         found: dict[str, dict[tuple[object, ...], dict[str, int]]] = {}
         for table in (measures_table, rule_measures, latency_measures):
-            keys = [column.name for column in table.primary_key]
+            keys = KEYS.get(table.name) or [column.name for column in table.primary_key]
             found[table.name] = {}
             for row in connection.execute(select(table)).mappings():
                 counts = {name: value for name, value in row.items() if name not in keys and value}

@@ -17,11 +17,10 @@ from sqlalchemy import func, select
 
 from qingting.jobs.naming import Heart
 from qingting.model.account import SYSTEM
-from qingting.model.call import CallInfo
 from qingting.model.ids import new_id
 from qingting.model.job import JobState, Priority
-from qingting.service import intake, job_control
-from qingting.storage import dispatching, jobs, workers
+from qingting.service import job_control
+from qingting.storage import calls, dispatching, jobs, workers
 from qingting.storage.tables import reports
 from qingting.testing.installation import Installation, WorkerProcess, installation, wait_until
 from qingting.testing.postgres import PostgresServer, postgres_server
@@ -211,18 +210,13 @@ def test_jobs_marked_but_never_handed_over_are_found(small_centre: Installation)
 
 def test_an_urgent_job_overtakes_a_backlog_and_the_engine_holds_few(small_centre: Installation) -> None:
     service = small_centre.service
-    recording = small_centre.tell({"seconds": 0.02})
-    with service.database.read() as connection:
-        number = jobs.recording_of(connection, recording)
+    first = small_centre.job(small_centre.tell({"seconds": 0.02}))
     with service.database.write() as connection:
+        recording = jobs.recording_of(connection, first.id)
+        call = calls.get(connection, first.call_id, SYSTEM.reach)
         for _ in range(2000):
-            prepared = intake.Prepared(
-                submission=intake.Submission(call=CallInfo(call_id=new_id()), priority=Priority.LOW, url="x"),
-                recording=None,
-                fingerprint="",
-            )
-            job = intake.write(service, connection, SYSTEM, prepared)
-            jobs.change(connection, job.id, recording_id=number, source_url="")
+            job = replace(first, id=new_id(), priority=Priority.LOW)
+            jobs.add(connection, job, call=call.id, recording_id=recording)
     start(small_centre)
     wait_until(lambda: small_centre.states().get("done", 0) > 5)
     urgent = small_centre.tell({}, priority=Priority.URGENT)

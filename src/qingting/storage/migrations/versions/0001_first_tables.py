@@ -447,9 +447,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["report_id"], ["reports.id"], name=op.f("fk_findings_report_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_findings")),
     )
-    op.create_index("ix_findings_agent", "findings", ["agent_id", "id"], unique=False)
+    op.create_index("ix_findings_agent", "findings", ["agent_id", "day", "id"], unique=False)
     op.create_index("ix_findings_call", "findings", ["call"], unique=False)
     op.create_index("ix_findings_day", "findings", ["day", "id"], unique=False)
     op.create_index(op.f("ix_findings_report_id"), "findings", ["report_id"], unique=False)
-    op.create_index("ix_findings_rule", "findings", ["rule_id", "id"], unique=False)
+    op.create_index("ix_findings_rule", "findings", ["rule_id", "day", "id"], unique=False)
     # ### end Alembic commands ###
