@@ -173,7 +173,7 @@ Hits = dict[tuple[str, str], tuple[Hit, ...]]
 
 
 class PhraseBook:
-    """All phrases of all analyzers, found in one pass over an utterance.
+    """All phrases of all analyzers, and where they stand in an utterance.
 
     A phrase with `…` is found where its parts stand in order within a sentence, at most
     GAP_CHARACTERS between them. Built once and shared by every call; immutable afterwards.
@@ -181,44 +181,17 @@ class PhraseBook:
 
     def __init__(self, phrases: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
         """Take analyzer id -> label -> phrases; phrases that normalise to nothing are left out."""
-        entries: dict[str, list[_Key]] = {}
-        self._gapped = _Parts()
-        for owner, labels in phrases.items():
-            for label, variants in labels.items():
-                for phrase in dict.fromkeys(variants):
-                    parts = _parts_of(phrase)
-                    if len(parts) == 1:
-                        entries.setdefault(parts[0], []).append((owner, label, phrase))
-                    elif parts:
-                        for part in parts:
-                            entries.setdefault(part, [])
-                        self._gapped.add(parts, (owner, label, phrase))
-        self._automaton = ahocorasick.Automaton()
-        for normal, keys_of in entries.items():
-            latin = (normal[0].isascii() and normal[0].isalnum(), normal[-1].isascii() and normal[-1].isalnum())
-            part = normal if normal in self._gapped.parts else ""
-            self._automaton.add_word(normal, (len(normal), latin, tuple(keys_of), part))
-        self._empty = not entries
-        if entries:
-            self._automaton.make_automaton()
+        self._owners = tuple(
+            book for owner, labels in phrases.items() if not (book := _compiled(owner, _frozen(labels))).empty
+        )
 
     def find(self, text: NormalText) -> Hits:
         """Hits by (analyzer id, label), in order; one inside a longer one of the same label is left out."""
-        if self._empty or not text.text:
+        if not text.text:
             return {}
         found: dict[tuple[str, str], list[Hit]] = {}
-        parts: _Places = {}
-        for last, (length, latin, keys, part) in self._automaton.iter(text.text):
-            start, end = last + 1 - length, last + 1
-            if any(latin) and not _word_borders(text.source, *text.back(start, end), latin):
-                continue
-            if part:
-                parts.setdefault(part, []).append((start, end))
-            for key in keys:
-                _add(found, key, text, start, end)
-        for key, start, end in self._gapped.find(parts):
-            if _within_sentence(text, start, end):
-                _add(found, key, text, start, end)
+        for owner in self._owners:
+            owner.find(text, found)
         return {key: _longest(hits) for key, hits in found.items()}
 
     def find_read(self, text: NormalText, reading: Reading, *, as_spoken: Collection[str]) -> Hits:
@@ -229,6 +202,62 @@ class PhraseBook:
             if new:
                 found.setdefault(key, []).extend(new)
         return {key: _longest(hits) for key, hits in found.items()}
+
+
+class _OwnerBook:
+    """The phrases of one analyzer, found in one pass over an utterance."""
+
+    def __init__(self, owner: str, labels: _Labels) -> None:
+        entries: dict[str, list[_Key]] = {}
+        self._gapped = _Parts()
+        for label, variants in labels:
+            for phrase in dict.fromkeys(variants):
+                parts = _parts_of(phrase)
+                if len(parts) == 1:
+                    entries.setdefault(parts[0], []).append((owner, label, phrase))
+                elif parts:
+                    for part in parts:
+                        entries.setdefault(part, [])
+                    self._gapped.add(parts, (owner, label, phrase))
+        self._automaton = ahocorasick.Automaton()
+        for normal, keys_of in entries.items():
+            part = normal if normal in self._gapped.parts else ""
+            self._automaton.add_word(normal, (len(normal), _latin_ends(normal), tuple(keys_of), part))
+        self.empty = not entries
+        if entries:
+            self._automaton.make_automaton()
+
+    def find(self, text: NormalText, found: dict[tuple[str, str], list[Hit]]) -> None:
+        """Add what stands in a text that is not empty."""
+        parts: _Places = {}
+        for last, (length, latin, keys, part) in self._automaton.iter(text.text):
+            start, end = last + 1 - length, last + 1
+            if latin and not _word_borders(text.source, *text.back(start, end), latin):
+                continue
+            if part:
+                if part in parts:
+                    parts[part].append((start, end))
+                else:
+                    parts[part] = [(start, end)]
+            for key in keys:
+                _add(found, key, text, start, end)
+        if parts:
+            for key, start, end in self._gapped.find(parts):
+                if _within_sentence(text, start, end):
+                    _add(found, key, text, start, end)
+
+
+_Labels = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def _frozen(labels: Mapping[str, Iterable[str]]) -> _Labels:
+    return tuple((label, tuple(variants)) for label, variants in labels.items())
+
+
+@lru_cache(maxsize=128)
+def _compiled(owner: str, labels: _Labels) -> _OwnerBook:
+    """One analyzer's phrases: most packs share most of them, a hundred thousand phrases and tens of megabytes."""
+    return _OwnerBook(owner, labels)
 
 
 @cache
@@ -296,6 +325,12 @@ def _add(found: dict[tuple[str, str], list[Hit]], key: _Key, text: NormalText, s
 def _within_sentence(text: NormalText, start: int, end: int) -> bool:
     first, last = text.back(start, end)
     return not any(character in SENTENCE_ENDS for character in text.source[first:last])
+
+
+def _latin_ends(normal: str) -> tuple[bool, bool] | None:
+    """Whether a phrase begins and ends with Latin letters or digits; None when neither."""
+    ends = (normal[0].isascii() and normal[0].isalnum(), normal[-1].isascii() and normal[-1].isalnum())
+    return ends if any(ends) else None
 
 
 def _word_borders(source: str, start: int, end: int, latin: tuple[bool, bool]) -> bool:
