@@ -171,6 +171,8 @@ class Inspector:
         be used, WorkerError when a decoder died on it, EngineError when recognition failed
         altogether, PackError for a broken pack.
         """
+        # A wrong line of business is the caller's first mistake: said before minutes go into the recording.
+        self._plan_for(call.line_of_business)
         watch, began = Stopwatch(), time.perf_counter()
         audio: PreparedAudio | None = None
         if is_chat(path):

@@ -57,6 +57,12 @@ def read(
     return asyncio.run(run())
 
 
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests upload at the same time."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
 def left_behind() -> set[str]:
     return {path.name for path in Path(tempfile.gettempdir()).glob("qingting-upload-*")}
 
