@@ -12,6 +12,7 @@
     │   ├── ScriptError                    a conversation script or chat file is malformed
     │   ├── PackError                      a pack, lexicon or scorecard is malformed
     │   ├── ReportError                    a stored report is malformed
+    │   ├── LiveProtocolError              a running call's sender does not keep to its protocol
     │   └── DatasetError                   training data is malformed or too little
     ├── SettingsError              configuration is wrong
     │   ├── MissingExtraError              an optional dependency is not installed
@@ -51,6 +52,7 @@
     ├── FetchError                 a recording could not be downloaded from its address
     ├── DeliveryError              a message did not arrive
     │   └── TargetGoneError                its target refuses for good
+    ├── LiveUnavailableError       no running call can be taken now
     └── WorkerError                a worker process was lost
         ├── WorkerCrashedError             it died (a decoder crash, or out of memory)
         └── WorkerTimeoutError             it did not answer in time and was ended
@@ -158,6 +160,12 @@ class ReportError(InputError):
 
 class DatasetError(InputError):
     """Training data is malformed, or there is too little of it."""
+
+
+class LiveProtocolError(InputError):
+    """Whoever sends a running call does not keep to the protocol; the connection is closed."""
+
+    default_remedy = "Send what the documentation of the live interface describes."
 
 
 class SettingsError(QingtingError):
@@ -398,6 +406,13 @@ class TargetGoneError(DeliveryError):
     """The target refuses for good; the message is set aside."""
 
     can_retry = False
+
+
+class LiveUnavailableError(QingtingError):
+    """No running call can be taken now: as many as may run do, or the service is about to stop."""
+
+    default_remedy = "Record the call and submit it afterwards, or try again."
+    can_retry = True
 
 
 class WorkerError(QingtingError):

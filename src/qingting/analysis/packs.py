@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "packs"
 _WORDS = ("id", "name", "version", "extends", "description")
-_KNOWN = (*_WORDS, "hot_words", "correct_terms", "analyzers")
+_KNOWN = (*_WORDS, "hot_words", "correct_terms", "hints", "analyzers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,8 @@ class Pack:
     """Names of the lists of words that recognition should expect, own ones before inherited ones."""
     correct_terms: bool = True
     """Whether misheard words of those lists are put right."""
+    hints: Mapping[str, object] = field(default_factory=dict)
+    """Plain values over the hints that come with Qingting (qingting.live.assist.book reads them)."""
     documents: tuple[Document, ...] = ()
     """The files it was read from, the extended ones first."""
 
@@ -90,6 +92,7 @@ def _load(name: str | Path, folder: Path, loading: tuple[Path, ...]) -> Pack:
         switched_off=inherited_off | switched_off,
         hot_words=_hot_words(document, base.hot_words if base else ()),
         correct_terms=_switch(document, "correct_terms", otherwise=base.correct_terms if base else True),
+        hints=lay_over(base.hints if base else {}, _mapping(document, "hints")),
         documents=(*(base.documents if base else ()), document),
     )
 
@@ -131,6 +134,18 @@ def _switch(document: Document, key: str, *, otherwise: bool) -> bool:
     if not isinstance(value, bool):
         raise document.error((key,), "must be true or false", "Write `true` or `false` without quotes.")
     return value
+
+
+def _mapping(document: Document, key: str) -> Mapping[str, object]:
+    value = document.data.get(key, {})
+    if not isinstance(value, Mapping):
+        raise document.error((key,), "must be a mapping", "Write `name: value` lines below it.")
+    return value
+
+
+def lay_over(old: Mapping[str, object], new: Mapping[str, object]) -> dict[str, object]:
+    """Merge values into others as a pack does with those of the pack that it extends."""
+    return _merge_mappings(old, new)
 
 
 def _analyzers(document: Document) -> tuple[dict[str, Mapping[str, object]], frozenset[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 
 from qingting import __version__
 from qingting.api import description, problems
+from qingting.api.audiosocket import AudioSocketServer, ExpectedCalls
 from qingting.api.frame import Frame
 from qingting.api.metrics import Metrics, Observer
 from qingting.api.metrics import router as metrics_router
@@ -17,6 +19,7 @@ from qingting.api.routes import (
     alert_policies,
     alerts,
     api_keys,
+    assist,
     audit,
     auth,
     batches,
@@ -28,6 +31,8 @@ from qingting.api.routes import (
     imports,
     inspections,
     jobs,
+    live,
+    live_pages,
     measures,
     search,
     users,
@@ -35,6 +40,7 @@ from qingting.api.routes import (
 )
 from qingting.api.waiting import Room
 from qingting.bootstrap import open_first_look, open_reader
+from qingting.bootstrap.live import open_live_calls
 from qingting.service.event_feed import EventFeed
 
 if TYPE_CHECKING:
@@ -48,6 +54,7 @@ TAGS = (
     {"name": "calls", "description": "Calls, their reports, words and sound; findings and search over all of them."},
     {"name": "measures", "description": "Figures over many calls, for dashboards."},
     {"name": "exports", "description": "Tables of many calls at once, as files."},
+    {"name": "live", "description": "Running calls: sound in, events out, hints for agents."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "auth", "description": "Signing in and out."},
     {"name": "users", "description": "People, their roles and reach."},
@@ -74,6 +81,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     search.router,
     measures.router,
     exports.router,
+    live.router,
+    assist.router,
     events.router,
     auth.router,
     users.router,
@@ -104,6 +113,9 @@ def build_app(service: Service) -> FastAPI:
     app.state.service = service
     app.state.event_feed = EventFeed(service)
     app.state.room = Room(settings.sync_concurrency)
+    app.state.expected = ExpectedCalls()
+    app.state.open_live_calls = open_live_calls
+    app.state.end_streams = lambda: None
     problems.install(app)
     app.add_middleware(Frame, limit=_body_limit(settings))
     app.state.metrics = Metrics(service)
@@ -113,6 +125,7 @@ def build_app(service: Service) -> FastAPI:
     # Probes ask the process itself, whatever version of the API it serves.
     app.include_router(health.router)
     app.include_router(metrics_router)
+    app.include_router(live_pages.router)
     app.include_router(health.router, prefix=PREFIX, include_in_schema=False)
     description.install(app)
     return app
@@ -120,12 +133,30 @@ def build_app(service: Service) -> FastAPI:
 
 @asynccontextmanager
 async def _open_parts(app: FastAPI) -> AsyncIterator[None]:
-    """Open what the application has besides the service: worker processes for decoding, the feed of events."""
+    """Open what the application has besides the service: decoding processes, the feed of events, running calls."""
+    settings = app.state.service.settings
+    loop, app.state.ending = asyncio.get_running_loop(), asyncio.Event()
+    # Called in a signal handler.
+    app.state.end_streams = lambda: loop.call_soon_threadsafe(app.state.ending.set)
     with ExitStack() as stack:
-        app.state.reader = stack.enter_context(open_reader(app.state.service.settings))
+        app.state.reader = stack.enter_context(open_reader(settings))
         app.state.first_look = stack.enter_context(open_first_look())
         stack.enter_context(app.state.event_feed)
-        yield
+        app.state.live = app.state.open_live_calls(app.state.service)
+        app.state.live.start()
+        telephony = AudioSocketServer(
+            app.state.live,
+            app.state.expected,
+            senders=settings.live.audiosocket_senders,
+            idle_seconds=settings.live.idle_seconds,
+        )
+        try:
+            if settings.live.audiosocket_port:
+                await telephony.open(settings.api.host, settings.live.audiosocket_port)
+            yield
+        finally:
+            telephony.close()
+            await app.state.live.close()
 
 
 def _body_limit(settings: ApiSection) -> Callable[[str, str], int | None]:

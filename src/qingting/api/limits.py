@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from qingting.errors import TooManyRequestsError
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI, Request
+    from fastapi import FastAPI
+    from fastapi.requests import HTTPConnection
 
 _MOST_KEYS = 20_000
 """Buckets kept at once; the one unused for longest goes first."""
@@ -91,7 +92,7 @@ def limits_of(app: FastAPI) -> Limits:
     return limits
 
 
-def address_of(request: Request) -> str:
+def address_of(request: HTTPConnection) -> str:
     """Return the address that a request comes from; empty when unknown (a Unix socket).
 
     X-Forwarded-For is believed only where `api.trusted_proxies` (addresses or networks) wrote it: the

@@ -37,6 +37,7 @@ STATUS: tuple[tuple[type[errors.QingtingError], int], ...] = (
     (errors.StorageUnavailableError, 503),
     (errors.EngineUnavailableError, 503),
     (errors.IdentityProviderError, 503),
+    (errors.LiveUnavailableError, 503),
     (errors.EngineTimeoutError, 504),
     (errors.QingtingError, 500),
 )

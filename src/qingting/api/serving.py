@@ -66,6 +66,7 @@ def serve(app: Any, bound: socket.socket, *, started: Callable[[], None], stoppi
     def end() -> None:
         # Streams of events never end by themselves, and the server waits for all answers.
         app.state.event_feed.end_soon()
+        app.state.end_streams()
         stopping()
 
     _Server(config, started, end).run(sockets=[bound])

@@ -29,6 +29,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "doctor": ("qingting.cli.doctor:doctor", "Check this installation and say how to mend it."),
 }
 """Command -> (where it lives, its line in the help): listing them imports none of them."""
+_INTERNAL = {"live-process": "qingting.cli.live_process:live_process"}
+"""Started by other commands, and listed nowhere."""
 
 
 class LazyCommands(click.Group):
@@ -40,9 +42,10 @@ class LazyCommands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a command."""
-        if cmd_name not in COMMANDS:
+        place = _INTERNAL.get(cmd_name) or COMMANDS.get(cmd_name, ("", ""))[0]
+        if not place:
             return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        module, _, name = place.partition(":")
         command = getattr(importlib.import_module(module), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{module}:{name} is no command")

@@ -53,7 +53,10 @@ def live(file: Path, **options: Any) -> None:
     )
     speed = options["speed"] or (1.0 if options["realtime"] else None)
     with open_live(settings) as inspector:
-        playback = Playback(lambda wake: inspector.open(call, form, wake=wake), pcm, rate_hertz, speed=speed)
+        assist = inspector.assist(call, form)
+        playback = Playback(
+            lambda wake: inspector.open(call, form, wake=wake), pcm, rate_hertz, assist=assist, speed=speed
+        )
         for event in playback.events(None):
             click.echo(_as_json(event) if options["as_json"] else _as_line(event), nl=options["as_json"])
         _print_report(playback, as_json=options["as_json"])
@@ -81,7 +84,14 @@ def _as_json(event: LiveEvent) -> str:
 
 def _as_line(event: LiveEvent) -> str:
     """One line in Chinese, with the call time at which it was told; empty for what only programs need."""
-    from qingting.model.live_event import EmotionChanged, FinalUtterance, FindingRaised, PartialText, RiskRaised
+    from qingting.model.live_event import (
+        AssistHint,
+        EmotionChanged,
+        FinalUtterance,
+        FindingRaised,
+        PartialText,
+        RiskRaised,
+    )
     from qingting.report.formats.html_view import clean
     from qingting.report.wording import clock
 
@@ -99,6 +109,8 @@ def _as_line(event: LiveEvent) -> str:
         case EmotionChanged():
             mood = _MOODS.get(event.mood, event.mood)
             return f"{at}  ♥ {event.role.chinese}情绪：{mood}（强度{event.intensity:.2f}）\n"
+        case AssistHint():
+            return f"{at}  ✎ 提示坐席（{event.kind.chinese}）：{clean(event.text)}\n"
         case RiskRaised():
             return f"{at}  ⚠ 高风险 {event.title}：“{clean(event.quote)}”\n"
         case _:

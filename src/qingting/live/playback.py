@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from qingting.inspector import Heard
+    from qingting.live.assist.assistant import LiveAssist
     from qingting.live.session import LiveSession
     from qingting.model.live_event import LiveEvent
     from qingting.model.report import Report
@@ -30,12 +31,17 @@ class Playback:
         pcm: NDArray[np.int16],
         rate_hertz: int,
         *,
+        assist: LiveAssist | None = None,
         speed: float | None = 1.0,
         last_words_seconds: float = 60.0,
     ) -> None:
-        """`speed` 1 is real time, None as fast as it goes; `last_words_seconds`: longest wait after the end."""
+        """`assist` adds hints for the agent; `speed` 1 is real time, None as fast as it goes.
+
+        `last_words_seconds`: longest wait after the end.
+        """
         self._woken = threading.Event()
         self._session = open_session(self._woken.set)
+        self._assist = assist
         self._pcm = pcm
         self._rate_hertz = rate_hertz
         self._speed = speed
@@ -52,15 +58,17 @@ class Playback:
         for number, first in enumerate(range(0, self._pcm.shape[1], step)):
             if self._speed is not None:
                 yield from self._until(began + number * FRAME_MS / 1000 / self._speed)
-            yield from session.feed(self._pcm[:, first : first + step])
+            yield from self._assisted(session.feed(self._pcm[:, first : first + step]))
         ended = time.monotonic()
-        yield from session.stop()
+        yield from self._assisted(session.stop())
         while not session.done and time.monotonic() - ended < self._patience:
             yield from self._until(time.monotonic() + 0.05)
-        yield from session.give_up()
+        yield from self._assisted(session.give_up())
         heard, report, last = session.finish(recording)
         self.report_seconds = time.monotonic() - ended
         yield from last
+        if self._assist is not None:
+            yield from self._assist.end(last)
         self.result = heard, report
 
     def _until(self, moment: float) -> Iterator[LiveEvent]:
@@ -68,4 +76,7 @@ class Playback:
         while (left := moment - time.monotonic()) > 0:
             if self._woken.wait(left):
                 self._woken.clear()
-                yield from self._session.poll()
+                yield from self._assisted(self._session.poll())
+
+    def _assisted(self, events: list[LiveEvent]) -> list[LiveEvent]:
+        return events if self._assist is None else [*events, *self._assist.hear(events, self._session.now_ms)]

@@ -97,17 +97,89 @@ class EmotionChanged(LiveEvent):
     """0 to 1."""
 
 
+class HintKind(StrEnum):
+    """What a hint wants from the agent."""
+
+    RISK = "risk"
+    WORDING = "wording"
+    EMPATHY = "empathy"
+    UNANSWERED = "unanswered"
+    WAITING = "waiting"
+    REPEAT = "repeat"
+    CHECKLIST = "checklist"
+    KNOWLEDGE = "knowledge"
+    PACE = "pace"
+    PRAISE = "praise"
+    OTHER = "other"
+    """Of a pack's own rules."""
+
+    @property
+    def chinese(self) -> str:
+        """The word an agent reads."""
+        return {
+            "risk": "风险", "wording": "措辞", "empathy": "安抚", "unanswered": "待答复", "waiting": "等待",
+            "repeat": "重复询问", "checklist": "话术", "knowledge": "知识", "pace": "节奏", "praise": "鼓励",
+            "other": "提示",
+        }[self.value]  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class AssistHint(LiveEvent):
     """A gentle hint for the agent."""
 
     hint_id: str
-    kind: str
-    """`empathy`, `checklist`, `knowledge`, `repeat`, `waiting` …"""
+    """Unique within the call."""
+    kind: HintKind
+    topic: str
+    """What it is about, for programs: a rule id, a checklist item, a contact reason, an entry; no words of the call."""
     text: str
     """Chinese."""
+    urgent: bool = False
     finding_id: str = ""
     """The finding it rests on, if any."""
+
+
+class ItemState(StrEnum):
+    """Where an item of the script checklist stands."""
+
+    OPEN = "open"
+    """Still to be said."""
+    SAID = "said"
+    MISSED = "missed"
+    """Decided as the report has it: not said in its time."""
+    NOT_NEEDED = "not_needed"
+    """Nothing in the call has asked for it, so far."""
+
+    @property
+    def chinese(self) -> str:
+        """The word an agent reads."""
+        return {"open": "待说", "said": "已说", "missed": "遗漏", "not_needed": "暂不需要"}[self.value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChecklistItem:
+    """One thing that the pack wants said or asked in the call."""
+
+    id: str
+    """The item's id in the pack; `compliance.<id>` is its rule."""
+    name: str
+    """Chinese."""
+    state: ItemState
+    when: str
+    """Chinese: where in the call it belongs (`开场30秒内`, `同意退款后`); empty is anywhere."""
+    advice: str
+    """Chinese: what to say."""
+    said_ms: int | None = None
+    """Call time at which it was said."""
+    utterance: int | None = None
+    """Index of the utterance that says it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChecklistChanged(LiveEvent):
+    """The script checklist as it stands now: told at the call's start, and whenever an item changes."""
+
+    items: tuple[ChecklistItem, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +187,28 @@ class ReportReady(LiveEvent):
     """The call's report is stored."""
 
     call_id: str
+    job_id: str
     score: float | None
     grade: str
-    findings: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportDelayed(LiveEvent):
+    """The call's sound is stored and inspected as a job: its session could not write the report."""
+
+    call_id: str
+    job_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertRaised(LiveEvent):
+    """A policy tells of the call at once; the same alert as in the list of alerts."""
+
+    alert_id: str
+    level: Level
+    title: str
+    rule_id: str
+    finding_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

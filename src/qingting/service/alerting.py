@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from qingting.model.account import Actor, User
     from qingting.model.alert import AlertPolicy
+    from qingting.model.finding import Finding
     from qingting.model.report import Report
     from qingting.service.center import Service
     from qingting.storage.calls import CallRow
@@ -39,15 +40,12 @@ def raise_alerts(service: Service, connection: Connection, *, job_id: str, call:
 
     A rule that a policy has told of this call before is not told again, however often the call is analysed.
     """
-    policies = alert_policies.all_of(connection, enabled_only=True)
-    found = hits(policies, report.findings, line_of_business=call.line_of_business, team=call.team)
-    known = alerts.raised(connection, call.id) if found else set()
-    fresh = [hit for hit in found if (hit.policy.id, hit.finding.rule_id) not in known]
-    cooling = {hit.policy.id for hit in fresh if hit.policy.cool_down_minutes}
-    alerts.lock_cool_downs(connection, cooling, team=call.team, agent_id=call.agent_id)
-    for hit in fresh:
-        if not _suppressed(service, connection, hit.policy, call):
-            _raise(service, connection, hit, call, job_id)
+    _raise_new(service, connection, call, report.findings, job_id)
+
+
+def raise_at_once(service: Service, connection: Connection, *, call: CallRow, finding: Finding) -> list[Alert]:
+    """Raise the alerts of a finding of a call that still runs, whose row is locked; returns the new ones."""
+    return _raise_new(service, connection, call, (finding,), "")
 
 
 def escalate_due(service: Service) -> int:
@@ -111,6 +109,23 @@ def close(service: Service, actor: Actor, alert_id: str, note: str = "") -> Aler
     return handled
 
 
+def _raise_new(
+    service: Service, connection: Connection, call: CallRow, findings: Sequence[Finding], job_id: str
+) -> list[Alert]:
+    policies = alert_policies.all_of(connection, enabled_only=True)
+    found = hits(policies, findings, line_of_business=call.line_of_business, team=call.team)
+    known = alerts.raised(connection, call.id) if found else set()
+    fresh = [hit for hit in found if (hit.policy.id, hit.finding.rule_id) not in known]
+    cooling = {hit.policy.id for hit in fresh if hit.policy.cool_down_minutes}
+    alerts.lock_cool_downs(connection, cooling, team=call.team, agent_id=call.agent_id)
+    raised = [
+        _raise(service, connection, hit, call, job_id)
+        for hit in fresh
+        if not _suppressed(service, connection, hit.policy, call)
+    ]
+    return [alert for alert in raised if alert is not None]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _News:
     """What is told of an alert."""
@@ -137,7 +152,8 @@ def _suppressed(service: Service, connection: Connection, policy: AlertPolicy, c
     return alerts.suppress(connection, policy.id, team=call.team, agent_id=call.agent_id, since_ms=since)
 
 
-def _raise(service: Service, connection: Connection, hit: Hit, call: CallRow, job_id: str) -> None:
+def _raise(service: Service, connection: Connection, hit: Hit, call: CallRow, job_id: str) -> Alert | None:
+    """Return the alert; None when it was raised before."""
     now, minutes = service.clock(), hit.policy.escalate_after_minutes
     alert = Alert(
         id=new_id(),
@@ -154,8 +170,10 @@ def _raise(service: Service, connection: Connection, hit: Hit, call: CallRow, jo
         start_ms=hit.finding.evidence[0].start_ms,
         escalate_at_ms=now + minutes * _MINUTE_MS if minutes else None,
     )
-    if alerts.add(connection, alert, call=call.id):
-        _tell(service, connection, alert, _News(event=WebhookEvent.ALERT_RAISED, policy=hit.policy, job_id=job_id))
+    if not alerts.add(connection, alert, call=call.id):
+        return None
+    _tell(service, connection, alert, _News(event=WebhookEvent.ALERT_RAISED, policy=hit.policy, job_id=job_id))
+    return alert
 
 
 def _tell(service: Service, connection: Connection, alert: Alert, news: _News) -> None:

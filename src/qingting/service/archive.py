@@ -33,22 +33,6 @@ if TYPE_CHECKING:
     from qingting.storage.calls import CallRow
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Entry:
-    """A report that is being stored."""
-
-    job: InspectionJob
-    call: CallRow
-    """The call's row before this report."""
-    heard: Heard
-    report: Report
-    at_ms: int
-    words: bytes
-    document: bytes
-    masked: str
-    """Its words, masked, one utterance a line."""
-
-
 def save_transcript(service: Service, job_id: str, heard: Heard) -> str:
     """Keep the words that a job heard, before anything else happens; returns the transcript's id.
 
@@ -94,6 +78,42 @@ def load_report(
     return unpack_report(row.document, unpack_heard(words.document).transcript)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PackedReport:
+    """A report made ready to be stored, before any row is held for it."""
+
+    heard: Heard
+    report: Report
+    words: bytes
+    document: bytes
+    masked: str
+    """Its words, masked, one utterance a line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """A report that is being stored."""
+
+    job: InspectionJob
+    call: CallRow
+    """The call's row before this report."""
+    at_ms: int
+    packed: PackedReport
+
+
+def pack(service: Service, heard: Heard, report: Report) -> PackedReport:
+    """Make a report ready to be stored. Raises ReportError."""
+    # Roles may have been corrected after hearing: what is stored is what the report rests on.
+    heard = replace(heard, roles=report.roles, transcript=report.transcript)
+    return PackedReport(
+        heard=heard,
+        report=report,
+        words=pack_heard(heard),
+        document=pack_report(report),
+        masked=masked_lines(service, report.transcript),
+    )
+
+
 def store_report(service: Service, job_id: str, heard: Heard, report: Report) -> bool:
     """Store a report with everything that follows from it, and end its job: all at once or nothing.
 
@@ -102,26 +122,24 @@ def store_report(service: Service, job_id: str, heard: Heard, report: Report) ->
     meanwhile. Storing it again is harmless.
     Raises ReportError, StorageError.
     """
-    # Roles may have been corrected after hearing: what is stored is what the report rests on.
-    heard = replace(heard, roles=report.roles, transcript=report.transcript)
-    words, document = pack_heard(heard), pack_report(report)
-    masked = masked_lines(service, report.transcript)
+    packed = pack(service, heard, report)
     with service.database.write() as connection:
-        job = jobs.lock(connection, job_id)
-        if job is None:
-            return False
-        if reports.report_of_job(connection, job_id) is not None:
-            return True
-        if job.cancel_requested or job.state is JobState.CANCELLED:
-            return False
-        call = calls.lock(connection, job.call_id)
-        if call is None or not _has_words(connection, job, call):
-            return False
-        entry = _Entry(
-            job=job, call=call, heard=heard, report=report, at_ms=service.clock(), words=words, document=document,
-            masked=masked,
-        )  # fmt: skip
-        _store(service, connection, entry)
+        return store_packed(service, connection, job_id, packed)
+
+
+def store_packed(service: Service, connection: Connection, job_id: str, packed: PackedReport) -> bool:
+    """Do what store_report does within the caller's transaction."""
+    job = jobs.lock(connection, job_id)
+    if job is None:
+        return False
+    if reports.report_of_job(connection, job_id) is not None:
+        return True
+    if job.cancel_requested or job.state is JobState.CANCELLED:
+        return False
+    call = calls.lock(connection, job.call_id)
+    if call is None or not _has_words(connection, job, call):
+        return False
+    _store(service, connection, _Entry(job=job, call=call, at_ms=service.clock(), packed=packed))
     return True
 
 
@@ -152,14 +170,14 @@ def summary_of(report: Report, report_id: str) -> dict[str, Any]:
 
 
 def _store(service: Service, connection: Connection, entry: _Entry) -> None:
-    report, before, report_id = entry.report, entry.call, new_id()
+    report, before, report_id = entry.packed.report, entry.call, new_id()
     summary = summary_of(report, report_id)
     calls.change(connection, before.id, summary)
     after = replace(before, **{**summary, "state": CallState.INSPECTED})
     transcript_id = _keep_words(connection, entry)
     earlier = reports.latest_of_call(connection, before.id)
     row = _report_row(entry, report_id, transcript_id)
-    search.index(connection, before.id, entry.masked)
+    search.index(connection, before.id, entry.packed.masked)
     contacts.remember(connection, before.id, report)
     done = _finish(connection, entry, after)
     alerting.raise_alerts(service, connection, job_id=done.id, call=after, report=report)
@@ -191,14 +209,14 @@ def _keep_words(connection: Connection, entry: _Entry) -> str:
     if old is None:
         old = reports.latest_transcript(connection, entry.call.id)
     if old is not None:
-        if old.document == entry.words or _same_words(unpack_heard(old.document), entry.heard):
+        if old.document == entry.packed.words or _same_words(unpack_heard(old.document), entry.packed.heard):
             return old.id
         if own:
-            reports.correct_transcript(connection, old.id, entry.words)
+            reports.correct_transcript(connection, old.id, entry.packed.words)
             return old.id
     # The words were heard when they were first heard: correcting roles must not keep them longer.
     heard_ms = entry.at_ms if old is None else old.created_ms
-    row = _transcript_row(entry.call.id, entry.job.id, entry.heard, entry.words, heard_ms)
+    row = _transcript_row(entry.call.id, entry.job.id, entry.packed.heard, entry.packed.words, heard_ms)
     return reports.save_transcript(connection, row)
 
 
@@ -240,7 +258,7 @@ def _transcript_row(call: int, job_id: str, heard: Heard, document: bytes, heard
 
 
 def _report_row(entry: _Entry, report_id: str, transcript_id: str) -> ReportRow:
-    score = entry.report.score
+    score = entry.packed.report.score
     return ReportRow(
         id=report_id,
         call=entry.call.id,
@@ -248,12 +266,12 @@ def _report_row(entry: _Entry, report_id: str, transcript_id: str) -> ReportRow:
         transcript_id=transcript_id,
         created_ms=entry.at_ms,
         latest=True,
-        pack=entry.report.provenance.pack[:128],
+        pack=entry.packed.report.provenance.pack[:128],
         card=f"{score.card}@{score.card_version}"[:128],
         score=score.total if score.valid else None,
         grade=score.grade if score.valid else "",
-        sha256=entry.report.provenance.report_sha256,
-        document=entry.document,
+        sha256=entry.packed.report.provenance.report_sha256,
+        document=entry.packed.document,
         contributions=b"",
     )
 

@@ -33,7 +33,7 @@ from qingting.model.job import InspectionJob, JobKind, JobState, Priority
 from qingting.service import auditing, call_data, contributions, fetching
 from qingting.service.documents import call_to_plain
 from qingting.service.upload_checks import check_conversation, check_head, is_conversation, safe_suffix
-from qingting.storage import calls, discarded, events, idempotency, jobs, recordings
+from qingting.storage import calls, discarded, events, idempotency, jobs, live_calls, recordings
 from qingting.storage.calls import CallRow, CallState
 from qingting.storage.idempotency import Answer
 from qingting.storage.recordings import RecordingRow
@@ -71,7 +71,7 @@ class Submission:
     replace: bool = False
     """Inspect a call again that has a report already."""
     source: str = "api"
-    """`api`, `batch`, `watch` or `import`."""
+    """`api`, `batch`, `watch`, `import` or `live`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,6 +339,8 @@ def _complete_call(
         raise ConflictError("A call of this id is known already.", remedy="Use another call id.")
     if jobs.unfinished_of_call(connection, known.id) is not None:
         raise ConflictError("The call has a job that waits or runs.", remedy="Wait for it, or cancel it.")
+    if live_calls.of_call(connection, known.id) is not None:
+        raise ConflictError("The call runs now, and is listened to.", remedy="Wait until it is over.")
     if known.report_id is not None and not submission.replace:
         raise ConflictError(
             "The call has a report already.", remedy="Send `replace: true` to inspect a new recording of it."

@@ -32,6 +32,7 @@ from qingting.settings.service import (
     AlertSection,
     ApiSection,
     JobSection,
+    LiveSection,
     OidcSection,
     PrivacySection,
     RetentionSection,
@@ -115,6 +116,7 @@ class Settings(BaseSettings):
     alerts: AlertSection = AlertSection()
     """Telling people at once."""
     watch: WatchSection = WatchSection()
+    live: LiveSection = LiveSection()
     """A folder from which recordings are taken as they appear."""
     telemetry: TelemetrySection = TelemetrySection()
     """Logs and traces."""

@@ -25,6 +25,10 @@ def _parts(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+_Origin = Annotated[str, Field(pattern=r"^https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
+"""It becomes part of a header."""
+
+
 class StorageSection(_Section):
     """Where calls, recordings and reports are kept."""
 
@@ -160,6 +164,35 @@ class AlertSection(_Section):
     """For one attempt."""
     push: bool = True
     """Send pushes at all."""
+
+
+class LiveSection(_Section):
+    """Running calls."""
+
+    processes: Annotated[int, Field(ge=0, le=64)] = 1
+    """Processes that listen to running calls; 0 takes none."""
+    start_early: bool = False
+    """Start them with the service and not with the first call, whose first events then wait for some seconds."""
+    max_calls: Annotated[int, Field(ge=1)] = 500
+    """Calls that may run at once."""
+    max_minutes: Annotated[float, Field(gt=0)] = 240.0
+    """A call that runs longer is ended, with a report."""
+    idle_seconds: Annotated[float, Field(gt=0)] = 30.0
+    """A connection that brings nothing for so long counts as lost."""
+    resume_seconds: Annotated[float, Field(ge=0)] = 60.0
+    """So long a lost connection may be resumed; then the call ends, with a report."""
+    last_words_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """Longest wait for the recogniser after a call's end; then its recording is inspected as a job."""
+    stall_seconds: Annotated[float, Field(gt=0)] = 20.0
+    """A listening process that gives no sign of life for so long is ended and started again."""
+    audiosocket_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Port for Asterisk's AudioSocket on `api.host`; 0 is none."""
+    audiosocket_senders: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "::1")
+    """Addresses or networks that may connect to it."""
+    embed_origins: Annotated[tuple[_Origin, ...], NoDecode] = ()
+    """Sites (`https://crm.example.com`, `https://*.example.com`) that may show the pages in a frame; empty is none."""
+
+    _split = field_validator("audiosocket_senders", "embed_origins", mode="before")(_parts)
 
 
 class WatchSection(_Section):

@@ -21,6 +21,8 @@ class CallState(StrEnum):
 
     KNOWN = "known"
     """In the call records; no recording came yet."""
+    LIVE = "live"
+    """It runs, and is listened to."""
     QUEUED = "queued"
     INSPECTED = "inspected"
     FAILED = "failed"

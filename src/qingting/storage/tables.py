@@ -2,6 +2,7 @@
 
 calls 1─* recordings   calls 1─* transcripts 1─* reports 1─* findings        calls 1─* contacts
 calls 1─* jobs *─1 batches      jobs 1─* events        calls 1─* alerts
+calls 1─1 live_calls: those that run now               calls 1─* assist_feedback
 users 1─* sessions     users 1─* api_keys              webhooks 1─* deliveries
 measures, rule_measures *─1 rules, latency_measures: sums per day, written with each report
 """
@@ -222,6 +223,19 @@ idempotency_keys = Table(
     Column("response", Document),
     Column("created_ms", BigInteger, nullable=False, index=True),
 )
+
+live_calls = Table(
+    "live_calls",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("call", ForeignKey("calls.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("owner", String(64), nullable=False),  # the process that takes its sound
+    Column("host", String(255), nullable=False),  # the machine on whose disk its sound is
+    Column("actor_id", String(64), nullable=False),
+    Column("begun_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),  # the owner's last sign of life
+)
+Index("ix_live_calls_host", live_calls.c.host, live_calls.c.seen_ms)
 
 workers = Table(
     "workers",
@@ -448,4 +462,19 @@ latency_measures = Table(
     Column("bucket", SmallInteger, primary_key=True),  # bounds grow by a fixed ratio
     _sum("reports"),
     sqlite_with_rowid=False,
+)
+
+assist_feedback = Table(
+    "assist_feedback",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("call", ForeignKey("calls.id", ondelete="CASCADE"), nullable=False),
+    Column("hint_id", String(64), nullable=False),  # unique within the call
+    Column("kind", String(32), nullable=False),
+    Column("topic", Text, nullable=False),  # rule, checklist item, contact reason, entry; no words of the call
+    Column("verdict", String(16), nullable=False),  # shown (by nobody, to the agent), useful, not_useful, dismissed
+    Column("agent_id", String(128), nullable=False),  # of the call
+    Column("actor_id", String(64), nullable=False),  # who says so; empty for `shown`
+    Column("at_ms", BigInteger, nullable=False),
+    UniqueConstraint("call", "hint_id", "actor_id"),  # said again, it replaces what was said
 )

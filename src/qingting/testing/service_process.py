@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,9 +69,15 @@ class ServiceProcess:
 
 @contextmanager
 def service_process(
-    folder: Path, settings: Mapping[str, str] | None = None, *arguments: str, ready_seconds: float = 120
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    *arguments: str,
+    ready_seconds: float = 120,
+    program: Sequence[str] = ("-m", "qingting", "serve", "--port", "0"),
 ) -> Iterator[ServiceProcess]:
     """Run `qingting serve` on a free port until the block ends; `settings` are further QINGTING_ variables.
+
+    `program` are other arguments of Python that start a service.
 
     Raises QingtingError with its output when it does not start.
     """
@@ -83,7 +89,7 @@ def service_process(
         "QINGTING_STORAGE__FOLDER": str(folder / "data"),
         **(settings or {}),
     }
-    command = [sys.executable, "-m", "qingting", "serve", "--port", "0", *arguments]
+    command = [sys.executable, *program, *arguments]
     process = subprocess.Popen(  # noqa: S603  our own command
         command,
         cwd=folder,

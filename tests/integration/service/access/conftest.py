@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
@@ -16,15 +16,21 @@ from sqlalchemy import update
 
 from qingting.api.app import build_app
 from qingting.api.routes import events as event_routes
+from qingting.api.routes import live as live_routes
 from qingting.bootstrap import plans
 from qingting.inspector import Heard, certain_roles, judge
+from qingting.live.calls import LiveCalls, RunningCall
+from qingting.live.session import LiveFormat
+from qingting.live.wall import Card
+from qingting.live.wire import Opening, Told
 from qingting.model.account import ROLE_PERMISSIONS, SYSTEM, Permission, User, UserRole
 from qingting.model.audio import RecordingFormat
 from qingting.model.call import CallInfo
 from qingting.model.delivery import Webhook, WebhookEvent
 from qingting.model.ids import new_id
+from qingting.model.live_event import AssistHint, HintKind
 from qingting.model.transcript import Transcript
-from qingting.service import accounts, alert_policies, alerting, archive, intake
+from qingting.service import accounts, alert_policies, alerting, archive, assist_feedback, intake
 from qingting.service.accounts import NewKey
 from qingting.service.batches import BatchDefaults, BatchIntake, accepted_jobs
 from qingting.service.center import Service
@@ -220,6 +226,8 @@ class Centre:
         report = judge(call=heard.call, roles=heard.roles, transcript=transcript, plan=plan, recording=form)
         archive.save_transcript(self.service, job.id, heard)
         assert archive.store_report(self.service, job.id, heard, report)
+        hint = AssistHint(at_ms=1000, hint_id="h1", kind=HintKind.EMPATHY, topic="mood", text="可尝试共情回应。")
+        assist_feedback.shown(self.service, job.call_id, [hint])
         return job.call_id, job.id
 
     def _waiting(self, side: Side, name: str) -> tuple[str, str]:
@@ -253,5 +261,20 @@ def client(centre: Centre) -> Iterator[TestClient]:
         # Watching ends at once.
         patch.setattr(event_routes, "LONGEST_SECONDS", 0.0)
         patch.setattr(event_routes, "HEARTBEAT_SECONDS", 0.01)
+        patch.setattr(live_routes, "LONGEST_SECONDS", 0.0)
         with TestClient(build_app(service), base_url="http://qingting.test", follow_redirects=False) as opened:
+            for side in (centre.east, centre.south):
+                _run(opened.app.state.live, side)  # type: ignore[attr-defined]
             yield opened
+
+
+def _run(calls: LiveCalls, side: Side) -> None:
+    """Let the side's call run, with a line on the wall."""
+    form = LiveFormat(rate_hertz=8000, channels=1)
+    call = CallInfo(call_id=side.done, agent_id=side.agent, team=side.team)
+    opening = Opening(live_id=new_id(), call=call, form=form)
+    running = RunningCall(calls, opening, SYSTEM, cast("Any", None))
+    calls._by_token[running.token] = running
+    card = Card(opening.live_id, call)
+    running.card(card.due(0) or "")
+    running.told([Told(text=json.dumps({"type": "utterance", "text": side.words}))])

@@ -114,6 +114,15 @@ TABLE: dict[str, Case] = {
     "GET /findings": Case(needs=READ),
     "GET /search": Case(needs=READ, query={"q": "密语"}),
     "GET /events": Case(needs=WATCH, headers={"Last-Event-ID": "0"}),
+    # Running calls; connections that bring their sound are in tests/end_to_end/test_live_service.py.
+    "GET /live/calls": Case(needs=READ),
+    "GET /live/wall": Case(needs=READ),
+    "GET /live/calls/{call_id}/events": Case(needs=READ, about="done"),
+    # Closed: AudioSocket has no port here.
+    "POST /live/expected": Case(needs=SUBMIT, ok=503, body={"team": "{team}"}),
+    # Hints in running calls.
+    "POST /live/calls/{call_id}/hints/{hint_id}/feedback": Case(needs=READ, about="done", body={"verdict": "useful"}),
+    "GET /live/hints/feedback": MEASURES,
     # Figures and tables.
     "GET /measures/overview": MEASURES,
     "GET /measures/trend": MEASURES,
@@ -223,6 +232,7 @@ class Desk:
             dimension="team",
             rule_id="compliance.forbidden_words",
             policy_id="default-1-serious",
+            hint_id="h1",
             **self._centre.shared,
         )
 
@@ -278,7 +288,10 @@ def test_every_route_stands_in_the_table(client: TestClient) -> None:
     app: FastAPI = client.app  # type: ignore[assignment]
     assert set(routes_of(app)) == set(TABLE)
     others = {one.path for one in iter_route_contexts(app.routes) if not isinstance(one.original_route, APIRoute)}
-    assert others == {f"{PREFIX}/openapi.json"}
+    doors = {f"{PREFIX}/live{door}" for door in ("", "/twilio", "/freeswitch")}
+    # Pages without anything of any call in them.
+    pages = {"/live/wall", "/live/assist", "/live/assets/{name}"}
+    assert others == {f"{PREFIX}/openapi.json", *doors, *pages}
 
 
 @pytest.mark.parametrize("route", TABLE)
@@ -410,6 +423,8 @@ QUESTIONS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("GET /measures/by/{dimension}", {"team": "{team}"}),
     ("GET /measures/rules", {"team": "{team}"}),
     ("GET /measures/rules", {"agent_id": "{agent}"}),
+    ("GET /live/hints/feedback", {"team": "{team}"}),
+    ("GET /live/hints/feedback", {"agent_id": "{agent}"}),
 )
 """About a team, an agent, a customer, a call, a batch, or words."""
 

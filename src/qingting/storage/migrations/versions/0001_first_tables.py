@@ -315,6 +315,21 @@ def upgrade() -> None:
     op.create_index("ix_alerts_state", "alerts", ["state", "escalate_at_ms"], unique=False)
     op.create_index("ix_alerts_team", "alerts", ["team", "at_ms"], unique=False)
     op.create_table(
+        "assist_feedback",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("call", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("hint_id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("verdict", sa.String(length=16), nullable=False),
+        sa.Column("agent_id", sa.String(length=128), nullable=False),
+        sa.Column("actor_id", sa.String(length=64), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["call"], ["calls.id"], name=op.f("fk_assist_feedback_call"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_assist_feedback")),
+        sa.UniqueConstraint("call", "hint_id", "actor_id", name=op.f("uq_assist_feedback_call_hint_id_actor_id")),
+    )
+    op.create_table(
         "contacts",
         sa.Column("call", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("reason", sa.String(length=64), nullable=False),
@@ -358,6 +373,20 @@ def upgrade() -> None:
     op.create_index(op.f("ix_jobs_batch_id"), "jobs", ["batch_id"], unique=False)
     op.create_index(op.f("ix_jobs_call"), "jobs", ["call"], unique=False)
     op.create_index("ix_jobs_waiting", "jobs", ["state", "dispatched", "priority", "due_ms"], unique=False)
+    op.create_table(
+        "live_calls",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("call", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("owner", sa.String(length=64), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("actor_id", sa.String(length=64), nullable=False),
+        sa.Column("begun_ms", sa.BigInteger(), nullable=False),
+        sa.Column("seen_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["call"], ["calls.id"], name=op.f("fk_live_calls_call"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_live_calls")),
+        sa.UniqueConstraint("call", name=op.f("uq_live_calls_call")),
+    )
+    op.create_index("ix_live_calls_host", "live_calls", ["host", "seen_ms"], unique=False)
     op.create_table(
         "recordings",
         sa.Column("id", sa.String(length=26), nullable=False),

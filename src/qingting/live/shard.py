@@ -1,0 +1,354 @@
+"""A process that listens to running calls: sound comes over its link, what the calls tell goes back."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import selectors
+import socket
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from qingting.errors import QingtingError
+from qingting.live.masking import LiveMasking
+from qingting.live.plain import told
+from qingting.live.wall import Card
+from qingting.live.wire import Kind, Opening, Outcome, Reader, message, pickled, unpickled
+from qingting.model.audio import RecordingFormat
+from qingting.model.live_event import (
+    AlertRaised,
+    AssistHint,
+    FindingRaised,
+    LiveEvent,
+    LiveFault,
+    LiveState,
+    ReportDelayed,
+    ReportReady,
+)
+from qingting.model.transcript import Flag
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qingting.inspector import Heard
+    from qingting.live.assist.assistant import LiveAssist
+    from qingting.live.inspector import LiveInspector
+    from qingting.live.session import LiveSession
+    from qingting.model.call import CallInfo
+    from qingting.model.finding import Finding
+    from qingting.model.report import Report
+    from qingting.privacy.masking import Masker
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 1.0
+_READ_BYTES = 256 * 1024
+_HEARD_EVERY_MS = 1000
+_PCM_CODEC = "pcm_s16le"
+
+
+class Keeper(Protocol):
+    """Where a call's end is kept; may block, is called from threads of its own."""
+
+    def alerts_for(self, call: CallInfo, finding: Finding) -> list[AlertRaised]:
+        """Raise the alerts of a finding at once; returns the new ones."""
+        ...
+
+    def hints_shown(self, call: CallInfo, hints: Sequence[AssistHint]) -> None:
+        """Note what the agent was shown, so that feedback can be given on it."""
+        ...
+
+    def conclude(self, live_id: str, sound: Path, heard: Heard, report: Report) -> ReportReady | None:
+        """Store a call's report; None when the call was deleted or ended elsewhere."""
+        ...
+
+    def hand_over(self, live_id: str, sound: Path) -> ReportDelayed | None:
+        """Let a job inspect the call's sound; None when the call was deleted or ended elsewhere."""
+        ...
+
+
+class _Call:
+    """One call in this process."""
+
+    def __init__(self, number: int, opening: Opening, session: LiveSession, assist: LiveAssist, masker: Masker) -> None:
+        self.number = number
+        self.live_id = opening.live_id
+        self.session = session
+        self.assist = assist
+        self.masking = LiveMasking(masker)
+        self.card = Card(opening.live_id, opening.call)
+        self.acknowledged_ms = 0
+        self.sound: Path | None = None
+        """Its file, once no more sound comes."""
+        self.patience = 0.0
+        """Until when the last words are waited for."""
+        self.ending = False
+        """Its report is being written, in a thread."""
+
+
+class Shard:
+    """The calls of this process. One thread feeds all sessions; reports and alerts are stored in others."""
+
+    def __init__(
+        self,
+        link: socket.socket,
+        inspector: LiveInspector,
+        keeper: Keeper,
+        *,
+        masker: Masker,
+        last_words_seconds: float,
+    ) -> None:
+        self._link = link
+        self._inspector = inspector
+        self._keeper = keeper
+        self._masker = masker
+        self._patience = last_words_seconds
+        self._calls: dict[int, _Call] = {}
+        self._woken: deque[int] = deque()
+        self._done: deque[tuple[int, list[LiveEvent], Outcome | None]] = deque()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._store = ThreadPoolExecutor(2, thread_name_prefix="store")
+        self._reader = Reader()
+        self._out: list[bytes] = []
+
+    def run(self) -> None:
+        """Work until the other end of the link is closed; reports that are being stored are waited for."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._link, selectors.EVENT_READ)
+            selector.register(self._wake_read, selectors.EVENT_READ)
+            self._out.append(message(Kind.READY, 0))
+            beat_at = 0.0
+            while True:
+                now = time.monotonic()
+                if now >= beat_at:
+                    self._out.append(message(Kind.BEAT, 0))
+                    self._look(now)
+                    beat_at = now + BEAT_SECONDS
+                if not self._flush():
+                    break
+                ready = [key.fileobj for key, _ in selector.select(max(0.0, beat_at - time.monotonic()))]
+                if self._wake_read in ready:
+                    self._drain_wakes()
+                if self._link in ready and not self._receive():
+                    break
+                self._hear_others()
+        self._store.shutdown(wait=True)
+
+    def _receive(self) -> bool:
+        data = self._link.recv(_READ_BYTES)
+        if not data:
+            return False
+        for kind, number, content in self._reader.feed(data):
+            try:
+                self._handle(kind, number, content)
+            except QingtingError as error:
+                self._fail(number, error.code, error.cause, error.remedy)
+            except Exception as error:  # noqa: BLE001  one call must not take the others with it; texts may hold words
+                log.error("unexpected %s in a running call", type(error).__name__)
+                self._fail(number, "unexpected", f"unexpected {type(error).__name__} in a running call", "")
+        return True
+
+    def _handle(self, kind: Kind, number: int, content: bytes) -> None:
+        if kind is Kind.OPEN:
+            self._open(number, unpickled(content))
+            return
+        call = self._calls.get(number)
+        if call is None or call.ending:
+            if kind is Kind.STOP and call is None:
+                self._post(number, [], Outcome.FAILED)
+            return
+        match kind:
+            case Kind.SOUND:
+                samples = np.frombuffer(content, np.int16).reshape(-1, call.session.form.channels).T
+                self._tell(call, call.session.feed(samples))
+                if call.session.now_ms - call.acknowledged_ms >= _HEARD_EVERY_MS:
+                    call.acknowledged_ms = call.session.now_ms
+                    self._out.append(message(Kind.HEARD, number, str(call.session.now_ms).encode()))
+            case Kind.STOP:
+                call.sound = Path(content.decode())
+                call.patience = time.monotonic() + self._patience
+                call.card.state(LiveState.ENDING)
+                self._tell(call, call.session.stop())
+                self._end_when_done(call)
+            case Kind.CANCEL:
+                call.session.cancel()
+                del self._calls[number]
+            case Kind.DISMISS:
+                call.assist.dismiss(content.decode())
+            case _:
+                pass
+
+    def _open(self, number: int, opening: Opening) -> None:
+        session = self._inspector.open(opening.call, opening.form, wake=lambda: self._wake(number))
+        assist = self._inspector.assist(opening.call, opening.form)
+        call = _Call(number, opening, session, assist, self._masker)
+        self._calls[number] = call
+        self._tell(call, [])
+
+    def _tell(self, call: _Call, events: list[LiveEvent]) -> None:
+        if not call.ending:
+            events = [*events, *call.assist.hear(events, call.session.now_ms)]
+        if events:
+            self._out.append(pickled(Kind.EVENTS, call.number, [told(event, call.masking) for event in events]))
+        for event in events:
+            call.card.hear(event, call.masking)
+            if isinstance(event, FindingRaised):
+                self._store.submit(self._alert, call.number, call.session.call, event)
+        hints = [event for event in events if isinstance(event, AssistHint)]
+        if hints:
+            self._store.submit(self._note_hints, call.session.call, hints)
+        card = call.card.due(call.session.now_ms)
+        if card is not None:
+            self._out.append(message(Kind.CARD, call.number, card.encode()))
+
+    def _end_when_done(self, call: _Call) -> None:
+        if call.sound is None or call.ending:
+            return
+        late = time.monotonic() >= call.patience
+        if call.session.done or late:
+            call.ending = True
+            self._store.submit(self._end, call, call.sound, late=late and not call.session.done)
+
+    def _look(self, now: float) -> None:
+        """Now and then: calls whose last words do not come, lines of the wall that nobody spoke into."""
+        for call in list(self._calls.values()):
+            if call.sound is not None and now >= call.patience:
+                self._end_when_done(call)
+            if not call.ending:
+                # Silences show by time alone.
+                self._tell(call, [])
+            card = None if call.ending else call.card.due(call.session.now_ms, now=True)
+            if card is not None:
+                self._out.append(message(Kind.CARD, call.number, card.encode()))
+
+    def _hear_others(self) -> None:
+        """Poll sessions whose decodes are done, and take what threads have stored."""
+        numbers = set()
+        while self._woken:
+            numbers.add(self._woken.popleft())
+        for number in numbers:
+            call = self._calls.get(number)
+            if call is None or call.ending:
+                continue
+            try:
+                self._tell(call, call.session.poll())
+            except Exception as error:  # noqa: BLE001  one call must not take the others with it
+                log.error("unexpected %s in a running call", type(error).__name__)
+                self._fail(number, "unexpected", f"unexpected {type(error).__name__} in a running call", "")
+                continue
+            self._end_when_done(call)
+        while self._done:
+            number, events, outcome = self._done.popleft()
+            call = self._calls.get(number)
+            if call is not None:
+                self._tell(call, events)
+            if outcome is not None:
+                self._calls.pop(number, None)
+                self._out.append(message(Kind.ENDED, number, str(int(outcome)).encode()))
+
+    def _end(self, call: _Call, sound: Path, *, late: bool) -> None:
+        """In a thread: write and store the report, or give the call's sound to a job."""
+        events: list[LiveEvent] = []
+        try:
+            end: LiveEvent | None
+            if late:
+                call.session.cancel()
+                end = self._keeper.hand_over(call.live_id, sound)
+            else:
+                heard, report, events = call.session.finish(_format(sound, call.session))
+                events += call.assist.end(events)
+                refused = any(Flag.REFUSED in one.flags for one in heard.transcript.utterances)
+                if refused:
+                    # What the recogniser refused while the call ran, it may understand when it is asked again.
+                    end = self._keeper.hand_over(call.live_id, sound)
+                else:
+                    end = self._keeper.conclude(call.live_id, sound, heard, report)
+            events = [*events, *([] if end is None else [end])]
+            outcome = _OUTCOMES.get(type(end), Outcome.NOTHING)
+        except Exception as error:  # noqa: BLE001  its sound is on disk, and is inspected later
+            log.error("a running call could not be ended: %s", _kind_of(error))
+            outcome = Outcome.FAILED
+        self._post(call.number, events, outcome)
+
+    def _alert(self, number: int, call: CallInfo, event: FindingRaised) -> None:
+        """In a thread: raise the alerts of a finding."""
+        try:
+            raised = self._keeper.alerts_for(call, event.finding)
+        except Exception as error:  # noqa: BLE001  the report raises them, too
+            log.warning("an alert of a running call could not be raised: %s", _kind_of(error))
+            return
+        if raised:
+            self._post(number, list(raised), None)
+
+    def _note_hints(self, call: CallInfo, hints: list[AssistHint]) -> None:
+        """In a thread: remember what was shown."""
+        try:
+            self._keeper.hints_shown(call, hints)
+        except Exception as error:  # noqa: BLE001  nobody can give feedback on these hints then
+            log.warning("hints of a running call could not be noted: %s", _kind_of(error))
+
+    def _fail(self, number: int, code: str, cause: str, remedy: str) -> None:
+        """End a session that cannot go on; the call's sound is still being kept."""
+        call = self._calls.pop(number, None)
+        fault = LiveFault(at_ms=0, code=code, cause=cause, remedy=remedy)
+        if call is not None:
+            call.session.cancel()
+        masking = LiveMasking(self._masker) if call is None else call.masking
+        self._out.append(pickled(Kind.EVENTS, number, [told(fault, masking)]))
+        self._out.append(message(Kind.ENDED, number, str(int(Outcome.FAILED)).encode()))
+
+    def _post(self, number: int, events: list[LiveEvent], outcome: Outcome | None) -> None:
+        self._done.append((number, events, outcome))
+        self._wake_up()
+
+    def _wake(self, number: int) -> None:
+        self._woken.append(number)
+        self._wake_up()
+
+    def _wake_up(self) -> None:
+        with suppress(BlockingIOError):  # it is awake already
+            os.write(self._wake_write, b"x")
+
+    def _drain_wakes(self) -> None:
+        with suppress(BlockingIOError):
+            while os.read(self._wake_read, 4096):
+                pass
+
+    def _flush(self) -> bool:
+        if self._out:
+            out, self._out = b"".join(self._out), []
+            try:
+                self._link.sendall(out)
+            except OSError:
+                return False
+        return True
+
+
+_OUTCOMES: dict[type, Outcome] = {ReportReady: Outcome.REPORTED, ReportDelayed: Outcome.HANDED_OVER}
+
+
+def _kind_of(error: Exception) -> str:
+    return error.code if isinstance(error, QingtingError) else f"unexpected {type(error).__name__}"
+
+
+def _format(sound: Path, session: LiveSession) -> RecordingFormat:
+    with sound.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return RecordingFormat(
+        container="wav",
+        codec=_PCM_CODEC,
+        sample_rate_hertz=session.form.rate_hertz,
+        channels=session.form.channels,
+        duration_ms=session.now_ms,
+        size_bytes=sound.stat().st_size,
+        sha256=digest,
+    )
