@@ -71,32 +71,54 @@ class RecentSound:
 
 
 class RunningFloor:
-    """Noise floor of a channel up to now, from a histogram of its levels: no sound is kept for it."""
+    """Noise floor of a channel up to now, from a histogram of its levels: no sound is kept for it.
+
+    Levels are measured second by second, wherever the sound was cut on its way.
+    """
 
     def __init__(self, rate_hertz: int) -> None:
         self._rate_hertz = rate_hertz
         self._hop = rate_hertz * HOP_MS // 1000
         self._counts = np.zeros(_BINS, np.int64)
-        self._rest = np.empty(0, np.int16)
-        self._warm = 0
+        self._total = 0
+        self._warm = np.empty(0, np.int16)
+        """Sound before the second that is heard now, in which the high-pass settles."""
+        self._second = np.empty(rate_hertz, np.int16)
+        self._filled = 0
 
     @property
     def dbfs(self) -> float:
-        """10th percentile of the levels of all whole 10 ms heard, to 0.1 dB; -100 before any."""
-        total = int(self._counts.sum())
+        """10th percentile of the levels of all whole seconds heard, to 0.1 dB.
+
+        Before the first one is whole: of what there is of it, and -100 before any.
+        """
+        counts, total = self._counts, self._total
+        if not total:
+            fresh = self._levels()
+            counts, total = _counted(fresh), fresh.size
         if not total:
             return _LOWEST_DBFS
-        return _LOWEST_DBFS + int(np.searchsorted(np.cumsum(self._counts), _FLOOR_SHARE * total)) / _BINS_PER_DB
+        return _LOWEST_DBFS + int(np.searchsorted(np.cumsum(counts), _FLOOR_SHARE * total)) / _BINS_PER_DB
 
     def hear(self, samples: NDArray[np.int16]) -> None:
         """Count the next samples."""
-        heard = np.concatenate([self._rest, samples])
-        levels = channel_levels(heard, self._rate_hertz)
-        fresh = levels[self._warm :]
-        if not fresh.size:
-            self._rest = heard
-            return
-        bins = np.clip((fresh - _LOWEST_DBFS) * _BINS_PER_DB, 0, _BINS - 1).astype(np.int64)
-        self._counts += np.bincount(bins, minlength=_BINS)
-        self._warm = min(_WARM_HOPS, levels.size)
-        self._rest = heard[(levels.size - self._warm) * self._hop :].copy()
+        while samples.size:
+            taken = samples[: self._second.size - self._filled]
+            self._second[self._filled : self._filled + taken.size] = taken
+            self._filled += taken.size
+            samples = samples[taken.size :]
+            if self._filled == self._second.size:
+                fresh = self._levels()
+                self._counts += _counted(fresh)
+                self._total += fresh.size
+                self._warm = self._second[-_WARM_HOPS * self._hop :].copy()
+                self._filled = 0
+
+    def _levels(self) -> NDArray[np.float32]:
+        heard = np.concatenate([self._warm, self._second[: self._filled]])
+        return channel_levels(heard, self._rate_hertz)[self._warm.size // self._hop :]
+
+
+def _counted(levels: NDArray[np.float32]) -> NDArray[np.int64]:
+    bins = np.clip((levels - _LOWEST_DBFS) * _BINS_PER_DB, 0, _BINS - 1).astype(np.int64)
+    return np.bincount(bins, minlength=_BINS)

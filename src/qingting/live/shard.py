@@ -12,7 +12,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -35,7 +35,7 @@ from qingting.model.live_event import (
 from qingting.model.transcript import Flag
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from qingting.inspector import Heard
     from qingting.live.assist.assistant import LiveAssist
@@ -50,6 +50,9 @@ log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
 _READ_BYTES = 256 * 1024
+_MOST_READS = 64
+_PIECE_MS = 400
+"""Sound that has waited is heard in pieces of this length: events keep their order and times."""
 _HEARD_EVERY_MS = 1000
 _PCM_CODEC = "pcm_s16le"
 
@@ -84,6 +87,8 @@ class _Call:
         self.assist = assist
         self.masking = LiveMasking(masker)
         self.card = Card(opening.live_id, opening.call)
+        self.waiting: list[bytes] = []
+        """Sound that has come and was not heard yet."""
         self.acknowledged_ms = 0
         self.sound: Path | None = None
         """Its file, once no more sound comes."""
@@ -118,6 +123,8 @@ class Shard:
         os.set_blocking(self._wake_write, False)
         self._store = ThreadPoolExecutor(2, thread_name_prefix="store")
         self._reader = Reader()
+        self._waiting: dict[int, None] = {}
+        """Calls with sound that was not heard yet, in order of its coming."""
         self._out: list[bytes] = []
 
     def run(self) -> None:
@@ -144,18 +151,32 @@ class Shard:
         self._store.shutdown(wait=True)
 
     def _receive(self) -> bool:
-        data = self._link.recv(_READ_BYTES)
-        if not data:
-            return False
-        for kind, number, content in self._reader.feed(data):
+        """Take everything that has come. The sound of a call is fed together: the more there is to do, the cheaper."""
+        for _ in range(_MOST_READS):
             try:
-                self._handle(kind, number, content)
-            except QingtingError as error:
-                self._fail(number, error.code, error.cause, error.remedy)
-            except Exception as error:  # noqa: BLE001  one call must not take the others with it; texts may hold words
-                log.error("unexpected %s in a running call", type(error).__name__)
-                self._fail(number, "unexpected", f"unexpected {type(error).__name__} in a running call", "")
+                data = self._link.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+            if not data:
+                return False
+            for kind, number, content in self._reader.feed(data):
+                self._safely(number, self._handle, kind, number, content)
+        waiting, self._waiting = self._waiting, {}
+        for number in waiting:
+            self._safely(number, self._feed, number)
+            if not self._flush():
+                return False
         return True
+
+    def _safely(self, number: int, work: Callable[..., None], *arguments: Any) -> None:
+        """Do something for a call; one that fails must not take the others with it."""
+        try:
+            work(*arguments)
+        except QingtingError as error:
+            self._fail(number, error.code, error.cause, error.remedy)
+        except Exception as error:  # noqa: BLE001  texts may hold words
+            log.error("unexpected %s in a running call", type(error).__name__)
+            self._fail(number, "unexpected", f"unexpected {type(error).__name__} in a running call", "")
 
     def _handle(self, kind: Kind, number: int, content: bytes) -> None:
         if kind is Kind.OPEN:
@@ -168,12 +189,10 @@ class Shard:
             return
         match kind:
             case Kind.SOUND:
-                samples = np.frombuffer(content, np.int16).reshape(-1, call.session.form.channels).T
-                self._tell(call, call.session.feed(samples))
-                if call.session.now_ms - call.acknowledged_ms >= _HEARD_EVERY_MS:
-                    call.acknowledged_ms = call.session.now_ms
-                    self._out.append(message(Kind.HEARD, number, str(call.session.now_ms).encode()))
+                call.waiting.append(content)
+                self._waiting[number] = None
             case Kind.STOP:
+                self._feed(number)
                 call.sound = Path(content.decode())
                 call.patience = time.monotonic() + self._patience
                 call.card.state(LiveState.ENDING)
@@ -186,6 +205,21 @@ class Shard:
                 call.assist.dismiss(content.decode())
             case _:
                 pass
+
+    def _feed(self, number: int) -> None:
+        """Let a call's session hear what has come for it."""
+        call = self._calls.get(number)
+        if call is None or not call.waiting:
+            return
+        content, call.waiting = b"".join(call.waiting), []
+        form = call.session.form
+        samples = np.frombuffer(content, np.int16).reshape(-1, form.channels).T
+        piece = _PIECE_MS * form.rate_hertz // 1000
+        for first in range(0, samples.shape[1], piece):
+            self._tell(call, call.session.feed(samples[:, first : first + piece]))
+        if call.session.now_ms - call.acknowledged_ms >= _HEARD_EVERY_MS:
+            call.acknowledged_ms = call.session.now_ms
+            self._out.append(message(Kind.HEARD, number, str(call.session.now_ms).encode()))
 
     def _open(self, number: int, opening: Opening) -> None:
         session = self._inspector.open(opening.call, opening.form, wake=lambda: self._wake(number))
@@ -239,13 +273,7 @@ class Shard:
             call = self._calls.get(number)
             if call is None or call.ending:
                 continue
-            try:
-                self._tell(call, call.session.poll())
-            except Exception as error:  # noqa: BLE001  one call must not take the others with it
-                log.error("unexpected %s in a running call", type(error).__name__)
-                self._fail(number, "unexpected", f"unexpected {type(error).__name__} in a running call", "")
-                continue
-            self._end_when_done(call)
+            self._safely(number, self._poll, call)
         while self._done:
             number, events, outcome = self._done.popleft()
             call = self._calls.get(number)
@@ -254,6 +282,10 @@ class Shard:
             if outcome is not None:
                 self._calls.pop(number, None)
                 self._out.append(message(Kind.ENDED, number, str(int(outcome)).encode()))
+
+    def _poll(self, call: _Call) -> None:
+        self._tell(call, call.session.poll())
+        self._end_when_done(call)
 
     def _end(self, call: _Call, sound: Path, *, late: bool) -> None:
         """In a thread: write and store the report, or give the call's sound to a job."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 _JOINERS = "'’-"
 
@@ -33,11 +34,12 @@ def units(text: str) -> tuple[Unit, ...]:
     found: list[Unit] = []
     index = 0
     while index < len(text):
-        if not _counts(text[index]):
+        counts, alphabet = _kind(text[index])
+        if not counts:
             index += 1
             continue
         end = index + 1
-        if alphabetic(text[index]):
+        if alphabet:
             while end < len(text) and (alphabetic(text[end]) or _joins(text, end)):
                 end += 1
         found.append(Unit(text=text[index:end], start=index, end=end))
@@ -63,8 +65,10 @@ def alphabetic(character: str) -> bool:
     return character.isalpha() and not is_han(character) and unicodedata.category(character) != "Lo"
 
 
-def _counts(character: str) -> bool:
-    return character.isalnum() or unicodedata.category(character)[0] == "N"
+@lru_cache(maxsize=16_384)
+def _kind(character: str) -> tuple[bool, bool]:
+    """Whether a character is part of a unit, and of an alphabetic script: texts use the same few thousand."""
+    return character.isalnum() or unicodedata.category(character)[0] == "N", alphabetic(character)
 
 
 def _joins(text: str, index: int) -> bool:
