@@ -3,7 +3,7 @@
     python benchmarks/live_load.py [--calls 500] [--seconds 60] [--frame-ms 100] [--steps 100,200,…] [--json]
 
 A service process with two listening processes, and this process as the generator, share the machine. Each call
-plays a two-channel sample call at the pace of speech, begins at a moment of its own within ten seconds, and is
+plays a two-channel sample call of 8 kHz at the pace of speech, begins at a moment of its own within ten seconds, and is
 followed by the next one when it is over. The engine answers from the calls' own scripts: what is measured is
 everything of ours - sockets, decoding, keeping the sound, voice activity, acoustics, analysis, events, reports.
 
@@ -35,12 +35,10 @@ import uvloop
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from qingting.audio.decode import decode
-from qingting.audio.options import AudioLimits, AudioOptions
-from qingting.audio.source import open_source
 from qingting.model.call import Role
 from qingting.testing.samples import SampleCall, sample_calls
 from qingting.testing.service_process import ServiceProcess, service_process
+from qingting.testing.telephone import TELEPHONE_HERTZ, telephone_sound
 
 GOAL_MS = 300
 BEGIN_SECONDS = 10.0
@@ -84,18 +82,18 @@ def two_channel_calls() -> list[SampleCall]:
 
 
 def cut(sample: SampleCall, frame_ms: int) -> Recording:
-    """Decode a sample call and cut it."""
-    decoded = decode(open_source(sample.audio_path, AudioLimits()), AudioOptions())
+    """Bring a sample call to 8 kHz and cut it."""
+    pcm = telephone_sound(sample)
     left = Role.AGENT if sample.script.party(Role.AGENT) == "left" else Role.CUSTOMER
     audio = {
         "encoding": "pcm16",
-        "rate": decoded.rate_hertz,
+        "rate": TELEPHONE_HERTZ,
         "channels": 2,
         "roles": [left.value, left.other.value],
     }
     call = {"line_of_business": sample.script.call.line_of_business, "agent_id": "A1", "team": "T1"}
-    step = decoded.rate_hertz * frame_ms // 1000
-    frames = [decoded.pcm[:, at : at + step].T.tobytes() for at in range(0, decoded.pcm.shape[1], step)]
+    step = TELEPHONE_HERTZ * frame_ms // 1000
+    frames = [pcm[:, at : at + step].T.tobytes() for at in range(0, pcm.shape[1], step)]
     return Recording(
         start=json.dumps({"type": "start", "call": call, "audio": audio}), frames=frames, frame_ms=frame_ms
     )
@@ -306,7 +304,7 @@ def main() -> None:
         "QINGTING_API__REQUESTS_PER_MINUTE": "0",
     }
     serving = Path(__file__).parents[1] / "tests" / "live_service.py"
-    program = (str(serving), ",".join(one.id for one in two_channel_calls()))
+    program = (str(serving), "telephone:" + ",".join(one.id for one in two_channel_calls()))
     results: dict[str, Any] = {
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}; generator included",

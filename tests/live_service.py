@@ -2,7 +2,8 @@
 
     python tests/live_service.py CALL_IDS [--port N]
 
-CALL_IDS are ids of sample calls, joined by commas: what is said in others is silence to it.
+CALL_IDS are ids of sample calls, joined by commas: what is said in others is silence to it. Ids after `telephone:` are
+known in their 8 kHz form (testing/telephone.py).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from qingting.live.inspector import LiveInspector
     from qingting.testing.known_calls_engine import KnownCallsEngine
 
+TELEPHONE = "telephone:"
+
 
 def main(arguments: list[str]) -> None:
     """Serve, or listen where `--link` is given."""
@@ -40,9 +43,12 @@ def known_calls(call_ids: str) -> KnownCallsEngine:
     from qingting.audio.front_end import prepare
     from qingting.testing.known_calls_engine import KnownCallsEngine
     from qingting.testing.samples import sample_calls
+    from qingting.testing.telephone import prepared_telephone_call
 
-    wanted = set(call_ids.split(","))
-    chosen = [one for one in sample_calls() if one.id in wanted]
+    ids = call_ids.removeprefix(TELEPHONE)
+    chosen = [one for one in sample_calls() if one.id in set(ids.split(","))]
+    if call_ids.startswith(TELEPHONE):
+        return KnownCallsEngine((one.script, prepared_telephone_call(one)) for one in chosen)
     return KnownCallsEngine((one.script, prepare(one.audio_path)) for one in chosen)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -76,6 +77,7 @@ class Connection:
         self._actor: Actor | None = None
         self._writer: asyncio.Task[None] | None = None
         self._stopped = False
+        self._waiting_since: float | None = None
 
     async def run(self) -> None:
         """Drive the connection to its end."""
@@ -97,10 +99,28 @@ class Connection:
             await self._close(BROKEN, "unexpected error")
 
     async def _receive(self) -> None:
-        idle = self._socket.app.state.service.settings.live.idle_seconds
+        async with asyncio.timeout(None) as patience:
+            watch = asyncio.create_task(self._watch(patience))
+            try:
+                await self._take_all()
+            finally:
+                watch.cancel()
+
+    async def _watch(self, patience: asyncio.Timeout) -> None:
+        """Give up on a sender that brings nothing: looked at now and then, not for each of its messages."""
+        loop, idle = asyncio.get_running_loop(), self._socket.app.state.service.settings.live.idle_seconds
         while True:
-            async with asyncio.timeout(None if self._stopped else idle):
-                message = await self._socket.receive()
+            await asyncio.sleep(idle / 8)
+            since = self._waiting_since
+            if since is not None and not self._stopped and time.monotonic() - since > idle:
+                patience.reschedule(loop.time())
+                return
+
+    async def _take_all(self) -> None:
+        while True:
+            self._waiting_since = time.monotonic()
+            message = await self._socket.receive()
+            self._waiting_since = None
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect
             content = message.get("bytes")

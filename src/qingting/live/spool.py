@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import shutil
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from qingting.errors import StorageFullError, StorageUnavailableError
+from qingting.errors import StorageError, StorageFullError, StorageUnavailableError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _BYTES = 2
+_TOGETHER_MS = 500
+"""Sound that is written together: single messages would cost a look into the system each."""
 _LOOK_BYTES = 4 * 1024 * 1024
 """Free space is looked at after so many bytes of a call."""
 
@@ -24,16 +27,16 @@ class Spools:
     """The folder in which the sound of running calls grows."""
 
     def __init__(self, folder: Path, *, min_free_bytes: int = 0) -> None:
-        """Make the folder. Raises StorageUnavailableError."""
+        """`folder` is made with the first call."""
         self.folder = folder
         self._min_free_bytes = min_free_bytes
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageUnavailableError(f"The folder of running calls: {type(error).__name__}.") from None
 
     def open(self, live_id: str, form: LiveFormat) -> Spool:
         """Begin the file of a call. Raises StorageFullError, StorageUnavailableError."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageUnavailableError(f"The folder of running calls: {type(error).__name__}.") from None
         return Spool(self.path_of(live_id), form, min_free_bytes=self._min_free_bytes)
 
     def path_of(self, live_id: str) -> Path:
@@ -47,7 +50,7 @@ class Spools:
 
 
 class Spool:
-    """One call's WAV file. Each write has reached the system when it returns: kill -9 loses nothing of it."""
+    """One call's WAV file. All but the last half second has reached the system: kill -9 loses nothing of that."""
 
     def __init__(self, path: Path, form: LiveFormat, *, min_free_bytes: int = 0) -> None:
         """Make the file. Raises StorageFullError, StorageUnavailableError."""
@@ -57,6 +60,9 @@ class Spool:
         self._form = form
         self._min_free_bytes = min_free_bytes
         self._looked_at = 0
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._together = form.rate_hertz * form.channels * _BYTES * _TOGETHER_MS // 1000
         self._look()
         try:
             self._file = path.open("xb", buffering=0)
@@ -66,19 +72,30 @@ class Spool:
 
     def write(self, content: bytes) -> None:
         """Append sound: int16, interleaved. Raises StorageFullError, StorageUnavailableError."""
+        self.samples += len(content) // (_BYTES * self._form.channels)
+        self._waiting.append(content)
+        self._waiting_bytes += len(content)
+        if self._waiting_bytes >= self._together:
+            self.flush()
+
+    def flush(self) -> None:
+        """Give what waits to the system. Raises StorageFullError, StorageUnavailableError."""
+        content, self._waiting = b"".join(self._waiting), []
+        self._waiting_bytes = 0
         self._looked_at += len(content)
         if self._looked_at > _LOOK_BYTES:
             self._look()
         try:
-            written = self._file.write(content)
-            while written < len(content):
-                written += self._file.write(content[written:])
+            at = 0
+            while at < len(content):
+                at += self._file.write(content[at:])
         except OSError as error:
             raise _typed(error) from None
-        self.samples += len(content) // (_BYTES * self._form.channels)
 
     def close(self) -> bool:
         """Make the file whole, and say whether there is sound in it; whatever goes wrong, repair() can do it later."""
+        with suppress(StorageError):
+            self.flush()
         try:
             self._file.close()
             return repair(self.path)

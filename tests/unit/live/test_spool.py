@@ -42,7 +42,7 @@ def test_a_file_that_was_being_written_is_made_whole(tmp_path: Path, cut: int) -
     spools = Spools(tmp_path)
     spool = spools.open("one", STEREO)
     spool.write(content(SOUND))
-    # Every write has reached the system: what is on disk now is what a killed process leaves.
+    # What is on disk now is what a killed process leaves.
     path = tmp_path / "copy.wav"
     path.write_bytes(spool.path.read_bytes()[: None if not cut else -cut])
     spool.close()
@@ -93,11 +93,19 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(spool, "_file", Full())
     with pytest.raises(StorageFullError):
         spool.write(content(SOUND))
-    assert spool.samples == 8000
     assert spool.close(), "what came before is kept"
+    assert spool.path.stat().st_size == 44 + 8000 * 4
+
+
+def test_half_a_second_at_most_is_not_on_disk_yet(tmp_path: Path) -> None:
+    spool = Spools(tmp_path).open("one", STEREO)
+    for first in range(0, 8000, 160):
+        spool.write(content(SOUND[:, first : first + 160]))
+        assert spool.samples * 4 - (spool.path.stat().st_size - 44) < 8000 * 4 // 2
+    spool.close()
 
 
 def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageUnavailableError):
-        Spools(tmp_path / "file" / "live")
+        Spools(tmp_path / "file" / "live").open("one", STEREO)

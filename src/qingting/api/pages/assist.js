@@ -17,6 +17,8 @@ const STATES = { connecting: "正在连接…", open: "已连接", waiting: "连
 const state = (name) => {
   mark($("connection"), "data-state", name);
   say($("connection"), STATES[name]);
+  // The next who signs in may be another.
+  if (name === "signed-out" && !$("call").hidden) begin($("call-id").textContent);
 };
 
 // ---- one call on the screen ----------------------------------------------------------------
@@ -150,7 +152,7 @@ class CallsOfAgent {
     if (card.at_ms) began = Date.now() - card.at_ms;
     const stream = new CallStream(card.call_id, {
       hear,
-      state: () => {},
+      state: (name) => name === "signed-out" && state(name),
       ended: () => !ended && stream === this.current && end("通话已结束。"),
     });
     this.current = stream;

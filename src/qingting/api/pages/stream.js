@@ -52,7 +52,7 @@ export class Reader {
  * Follow a stream until `stop()`.
  *
  * `hear(type, value)` gets each event, parsed; `state(name, seconds)` is told `connecting`, `open`, `waiting` (with
- * the seconds until the next attempt) and `signed-out`; `opened()` each time that a connection is there;
+ * the seconds until the next attempt) and `signed-out`, after which all is told anew; `opened()` each time that a connection is there;
  * `missing()` of a 404 and `closed(empty)` of an orderly end say whether to go on.
  */
 export class Stream {
@@ -63,7 +63,10 @@ export class Stream {
     this.stopped = false;
     this.wake = () => {};
     this.wakeNow = () => this.wake();
-    this.renew = () => this.abort?.abort();
+    this.renew = () => {
+      this.forget();
+      this.abort?.abort();
+    };
     addEventListener("online", this.wakeNow);
     document.addEventListener("key", this.renew);
     this.run();
@@ -75,6 +78,12 @@ export class Stream {
     document.removeEventListener("key", this.renew);
     this.abort?.abort();
     this.wake();
+  }
+
+  /** Whoever looks now may not be who looked before: nothing counts as seen. */
+  forget() {
+    this.last = "";
+    this.state("signed-out");
   }
 
   async run() {
@@ -109,7 +118,7 @@ export class Stream {
     await this.read(answer.body.getReader(), reader);
     if (this.stopped) return;
     if (over && !this.closed(!heard && Date.now() - begun < 5000)) return this.stop();
-    await this.rest();
+    await this.rest({ quiet: over && this.failures === 0 });
   }
 
   async read(body, reader) {
@@ -133,24 +142,24 @@ export class Stream {
   /** After a failure: whether to go on. */
   async fail(error) {
     if (error.status === 401 || error.status === 403) {
-      this.state("signed-out");
+      this.forget();
       await otherPerson(error);
       this.failures = 0;
       return true;
     }
     if (error.status === 404 && !this.missing()) return false;
-    await this.rest(error.wait);
+    await this.rest({ seconds: error.wait });
     return true;
   }
 
-  /** Wait before the next attempt, unless the network comes back sooner. */
-  async rest(seconds = 0) {
+  /** Wait before the next attempt, unless the network comes back sooner; `quiet` after an orderly end. */
+  async rest({ seconds = 0, quiet = false }) {
     if (this.stopped) return;
     const grown = Math.min(FIRST_WAIT * 2 ** this.failures, LONGEST_WAIT);
     this.failures += 1;
     // Many pages lose their service at once; they must not all come back at once.
     const wait = Math.max(seconds * 1000, grown * (0.75 + Math.random() / 2));
-    this.state("waiting", Math.ceil(wait / 1000));
+    if (!quiet) this.state("waiting", Math.ceil(wait / 1000));
     await new Promise((resolve) => {
       const timer = setTimeout(resolve, wait);
       this.wake = () => {
