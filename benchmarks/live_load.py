@@ -105,10 +105,10 @@ async def caller(
     """One line: call after call until the time is over."""
     await asyncio.sleep(own.uniform(0, BEGIN_SECONDS))
     while time.monotonic() < until:
-        await one_call(address, key, own.choice(pool), seen, until=until)
+        await one_call(address, key, own.choice(pool), seen)
 
 
-async def one_call(address: str, key: str, recording: Recording, seen: Seen, *, until: float) -> None:
+async def one_call(address: str, key: str, recording: Recording, seen: Seen) -> None:
     """Send one call and take what it tells."""
     sent: list[float] = []
     stopped = [0.0]
@@ -130,8 +130,6 @@ async def one_call(address: str, key: str, recording: Recording, seen: Seen, *, 
                 seen.behind.append(max(0.0, -1000 * wait))
                 await socket.send(frame)
                 sent.append(time.monotonic())
-                if time.monotonic() > until:
-                    break
             stopped[0] = time.monotonic()
             await socket.send('{"type": "stop"}')
             await asyncio.wait_for(hearing, 120)
@@ -154,7 +152,7 @@ async def hear(socket: Any, recording: Recording, seen: Seen, sent: list[float],
         if kind == "report":
             seen.reported += 1
             seen.after_hang_up.append(1000 * (now - stopped[0]))
-        if kind in ("error", "report_delayed"):
+        elif kind in ("error", "report_delayed"):
             seen.lost.append(kind + " " + event.get("code", ""))
         if stopped[0]:
             continue
@@ -204,28 +202,41 @@ def megabytes(pid: int) -> float:
     return 0.0
 
 
-async def load(address: str, key: str, pool: list[Recording], calls: int, seconds: float) -> tuple[Seen, float]:
-    """Run so many lines for so long; returns what was seen and how long it took."""
+async def load(
+    address: str, key: str, pool: list[Recording], calls: int, seconds: float, pids: dict[str, int]
+) -> tuple[Seen, dict[str, float]]:
+    """Run so many lines for so long, calls that run then to their end.
+
+    Returns what was seen, and the cores that each process used while all lines were busy.
+    """
     seen, began = Seen(), time.monotonic()
     until = began + BEGIN_SECONDS + seconds
-    await asyncio.gather(*(caller(address, key, pool, seen, own=random.Random(n), until=until) for n in range(calls)))
-    return seen, time.monotonic() - began
+    cores: dict[str, float] = {}
+
+    async def watch() -> None:
+        await asyncio.sleep(BEGIN_SECONDS)
+        before, since = {name: cpu_seconds(pid) for name, pid in pids.items()}, time.monotonic()
+        await asyncio.sleep(seconds)
+        took = time.monotonic() - since
+        cores.update({name: round((cpu_seconds(pid) - before[name]) / took, 3) for name, pid in pids.items()})
+
+    lines = (caller(address, key, pool, seen, own=random.Random(n), until=until) for n in range(calls))
+    await asyncio.gather(watch(), *lines)
+    return seen, cores
 
 
 def measure(service: ServiceProcess, key: str, pool: list[Recording], calls: int, seconds: float) -> dict[str, Any]:
     """One number of calls."""
     address = service.url.replace("http", "ws", 1) + "/api/v1/live"
     pids = {**processes(service), "generator": os.getpid()}
-    before = {name: cpu_seconds(pid) for name, pid in pids.items()}
     memory = {name: megabytes(pid) for name, pid in pids.items()}
-    seen, took = uvloop.run(load(address, key, pool, calls, seconds))
-    used = {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
+    seen, cores = uvloop.run(load(address, key, pool, calls, seconds, pids))
     grown = {name: megabytes(pid) - memory[name] for name, pid in pids.items()}
-    own = sum(used.values()) - used["generator"]
+    own = sum(cores.values()) - cores["generator"]
     alert = quantiles(seen.delays.get("alert", []))
     return {
         "calls": calls,
-        "seconds": round(took),
+        "seconds": seconds,
         "begun": seen.begun,
         "reported": seen.reported,
         "lost": seen.lost[:5],
@@ -234,12 +245,33 @@ def measure(service: ServiceProcess, key: str, pool: list[Recording], calls: int
         "sentence_end_to_utterance_ms": quantiles(seen.sentence_ends),
         "hang_up_to_report_ms": quantiles(seen.after_hang_up),
         "generator_behind_ms": quantiles(seen.behind),
-        "cpu_ms_per_call_second": round(1000 * own / (calls * took), 2),
-        "cores": {name: round(value / took, 2) for name, value in used.items()},
+        "cpu_ms_per_call_second": round(1000 * own / calls, 2),
+        "cores": cores,
         "megabytes_per_call": round((sum(grown.values()) - grown["generator"]) / calls, 2),
         "megabytes": {name: round(megabytes(pid)) for name, pid in pids.items()},
         "goal_met": bool(alert) and alert["p99"] <= GOAL_MS and not seen.lost and seen.reported == seen.begun,
     }
+
+
+def soak(service: ServiceProcess, key: str, pool: list[Recording], calls: int, minutes: float) -> dict[str, Any]:
+    """Memory of the processes minute by minute while so many lines call without a pause."""
+    pids, samples = processes(service), []
+
+    async def watch() -> None:
+        for minute in range(int(minutes) + 1):
+            samples.append({"minute": minute, **{name: round(megabytes(pid)) for name, pid in pids.items()}})
+            print(json.dumps(samples[-1]), file=sys.stderr, flush=True)
+            await asyncio.sleep(60)
+
+    async def both() -> Seen:
+        watching = asyncio.create_task(watch())
+        address = service.url.replace("http", "ws", 1) + "/api/v1/live"
+        seen, _ = await load(address, key, pool, calls, 60 * minutes, pids)
+        watching.cancel()
+        return seen
+
+    seen = uvloop.run(both())
+    return {"calls": calls, "begun": seen.begun, "reported": seen.reported, "lost": seen.lost[:5], "megabytes": samples}
 
 
 async def acknowledge(socket: ServerConnection) -> None:
@@ -267,14 +299,11 @@ def floor(pool: list[Recording], calls: int, seconds: float) -> dict[str, Any]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         port = int(server.stdout.readline())
-        before, own = cpu_seconds(server.pid), cpu_seconds(os.getpid())
-        seen, took = uvloop.run(load(f"ws://127.0.0.1:{port}/", "", pool, calls, seconds))
+        pids = {"server": server.pid, "generator": os.getpid()}
+        seen, cores = uvloop.run(load(f"ws://127.0.0.1:{port}/", "", pool, calls, seconds, pids))
         found = {
             "calls": calls,
-            "cores": {
-                "server": round((cpu_seconds(server.pid) - before) / took, 2),
-                "generator": round((cpu_seconds(os.getpid()) - own) / took, 2),
-            },
+            "cores": cores,
             "generator_behind_ms": quantiles(seen.behind),
             "lost_count": len(seen.lost),
         }
@@ -290,6 +319,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="after all lines have begun")
     parser.add_argument("--frame-ms", type=int, default=100)
     parser.add_argument("--processes", type=int, default=PROCESSES, help="listening processes")
+    parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES", help="only watch memory for so long")
     parser.add_argument("--no-floor", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--floor-server", action="store_true", help=argparse.SUPPRESS)
@@ -318,6 +348,10 @@ def main() -> None:
         key = service.new_key("integrator")
         # The first run starts the listening processes.
         measure(service, key, pool, 2 * given.processes, 1)
+        if given.soak:
+            results["soak"] = soak(service, key, pool, given.calls, given.soak)
+            print(json.dumps(results, indent=1))
+            return
         warm = measure(service, key, pool, given.processes, 20)
         results["alone"] = {name: warm[name] for name in ("delay_ms", "sentence_end_to_utterance_ms")}
         steps = [int(one) for one in given.steps.split(",") if one]

@@ -116,6 +116,7 @@ def build_app(service: Service) -> FastAPI:
     app.state.expected = ExpectedCalls()
     app.state.open_live_calls = open_live_calls
     app.state.end_streams = lambda: None
+    app.state.dismiss_hint = lambda call_id, hint_id: None
     problems.install(app)
     app.add_middleware(Frame, limit=_body_limit(settings))
     app.state.metrics = Metrics(service)
@@ -144,6 +145,8 @@ async def _open_parts(app: FastAPI) -> AsyncIterator[None]:
         stack.enter_context(app.state.event_feed)
         app.state.live = app.state.open_live_calls(app.state.service)
         app.state.live.start()
+        # Called in threads.
+        app.state.dismiss_hint = lambda *hint: loop.call_soon_threadsafe(app.state.live.dismiss, *hint)
         telephony = AudioSocketServer(
             app.state.live,
             app.state.expected,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-STEP_MS = 200
+STEP_MS = 400
 """Larger pieces are taken in steps of this length, so that their size matters little to what is told when."""
 SETTLED_MS = 380
 """After a span so much is heard before it is told: a next span that touches its margins is known by then."""

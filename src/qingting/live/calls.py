@@ -391,6 +391,12 @@ class LiveCalls:
             raise NotFoundError("No such call runs here.")
         return found
 
+    def dismiss(self, call_id: str, hint_id: str) -> None:
+        """The agent of a call does not want a hint; one that runs elsewhere, or no more, is no error."""
+        for call in self._calls.values():
+            if call.call.call_id == call_id:
+                call.dismiss(hint_id)
+
     def keep(self, work: Awaitable[Any]) -> None:
         """Let something happen beside the present task."""
         task = asyncio.ensure_future(work)

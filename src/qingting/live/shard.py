@@ -51,6 +51,8 @@ log = logging.getLogger(__name__)
 BEAT_SECONDS = 1.0
 _READ_BYTES = 256 * 1024
 _MOST_READS = 64
+_LEAST_MS = ((100, 0), (1 << 32, 200))
+"""Calls of the process, and the least sound that is heard at once."""
 _PIECE_MS = 400
 """Sound that has waited is heard in pieces of this length: events keep their order and times."""
 _HEARD_EVERY_MS = 1000
@@ -89,6 +91,7 @@ class _Call:
         self.card = Card(opening.live_id, opening.call)
         self.waiting: list[bytes] = []
         """Sound that has come and was not heard yet."""
+        self._waiting_bytes = 0
         self.acknowledged_ms = 0
         self.sound: Path | None = None
         """Its file, once no more sound comes."""
@@ -96,6 +99,22 @@ class _Call:
         """Until when the last words are waited for."""
         self.ending = False
         """Its report is being written, in a thread."""
+
+    @property
+    def waiting_ms(self) -> int:
+        """How much sound waits."""
+        form = self.session.form
+        return self._waiting_bytes * 1000 // (2 * form.channels * form.rate_hertz)
+
+    def take(self, content: bytes) -> None:
+        """Take the next sound."""
+        self.waiting.append(content)
+        self._waiting_bytes += len(content)
+
+    def give(self) -> bytes:
+        """Return all sound that waits."""
+        content, self.waiting, self._waiting_bytes = b"".join(self.waiting), [], 0
+        return content
 
 
 class Shard:
@@ -161,8 +180,16 @@ class Shard:
                 return False
             for kind, number, content in self._reader.feed(data):
                 self._safely(number, self._handle, kind, number, content)
-        waiting, self._waiting = self._waiting, {}
-        for number in waiting:
+        return self._feed_waiting()
+
+    def _feed_waiting(self) -> bool:
+        """Let sessions hear what is long enough: with many calls in longer pieces, which cost less."""
+        least_ms = next(ms for calls, ms in _LEAST_MS if len(self._calls) <= calls)
+        for number in tuple(self._waiting):
+            call = self._calls.get(number)
+            if call is not None and call.waiting_ms < least_ms:
+                continue
+            self._waiting.pop(number)
             self._safely(number, self._feed, number)
             if not self._flush():
                 return False
@@ -189,7 +216,7 @@ class Shard:
             return
         match kind:
             case Kind.SOUND:
-                call.waiting.append(content)
+                call.take(content)
                 self._waiting[number] = None
             case Kind.STOP:
                 self._feed(number)
@@ -211,7 +238,7 @@ class Shard:
         call = self._calls.get(number)
         if call is None or not call.waiting:
             return
-        content, call.waiting = b"".join(call.waiting), []
+        content = call.give()
         form = call.session.form
         samples = np.frombuffer(content, np.int16).reshape(-1, form.channels).T
         piece = _PIECE_MS * form.rate_hertz // 1000
@@ -258,6 +285,7 @@ class Shard:
             if call.sound is not None and now >= call.patience:
                 self._end_when_done(call)
             if not call.ending:
+                self._safely(call.number, self._feed, call.number)
                 # Silences show by time alone.
                 self._tell(call, [])
             card = None if call.ending else call.card.due(call.session.now_ms, now=True)

@@ -14,6 +14,7 @@ from qingting.model.live_event import (
     FindingRaised,
     LiveEvent,
     LiveState,
+    ReportReady,
     RiskRaised,
 )
 
@@ -45,6 +46,8 @@ class Card:
             "last_line": None,
             "faults": 0,
             "alerts": 0,
+            "score": None,
+            "grade": "",
         }
         self._changed = True
         self._urgent = True
@@ -66,6 +69,9 @@ class Card:
             case FindingRaised() if event.finding.polarity is Polarity.FAULT:
                 self._set(faults=self._values["faults"] + 1)
                 self._worsen(event.finding.level, event.finding.title)
+            case ReportReady():
+                self._set(score=event.score, grade=event.grade)
+                self._urgent = True
             case AlertRaised():
                 self._set(alerts=self._values["alerts"] + 1)
                 self._urgent = True

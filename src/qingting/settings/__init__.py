@@ -116,8 +116,9 @@ class Settings(BaseSettings):
     alerts: AlertSection = AlertSection()
     """Telling people at once."""
     watch: WatchSection = WatchSection()
-    live: LiveSection = LiveSection()
     """A folder from which recordings are taken as they appear."""
+    live: LiveSection = LiveSection()
+    """Calls that are inspected while people speak."""
     telemetry: TelemetrySection = TelemetrySection()
     """Logs and traces."""
 

@@ -190,7 +190,7 @@ class LiveSection(_Section):
     audiosocket_senders: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "::1")
     """Addresses or networks that may connect to it."""
     embed_origins: Annotated[tuple[_Origin, ...], NoDecode] = ()
-    """Sites (`https://crm.example.com`, `https://*.example.com`) that may show the pages in a frame; empty is none."""
+    """Other sites (`https://crm.example.com`, `https://*.example.com`) that may show the live pages in a frame."""
 
     _split = field_validator("audiosocket_senders", "embed_origins", mode="before")(_parts)
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from qingting.model.audio import SpeechSpan, VoiceFacts
 
 _Decode = Callable[..., Utterance | None]
-STEP_MS = 200
+STEP_MS = 400
 """Larger pieces are fed in steps of this length, so that partial texts keep their rate."""
 _JITTER_MS = 60
 """A packet's time may be off by so much without anything being lost."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from qingting.api import problems
 from qingting.api.dependencies import Needs, TheService
@@ -19,6 +19,7 @@ from qingting.api.schemas.assist import (
 from qingting.api.schemas.common import CallId
 from qingting.api.schemas.measures import Days
 from qingting.model.account import Actor, Permission
+from qingting.model.assist_feedback import Verdict
 from qingting.service import assist_feedback
 
 router = APIRouter(prefix="/live", tags=["live"])
@@ -31,6 +32,7 @@ router = APIRouter(prefix="/live", tags=["live"])
     responses=problems.documented(404),
 )
 def give_hint_feedback(
+    request: Request,
     call_id: CallId,
     hint_id: HintId,
     body: FeedbackBody,
@@ -39,6 +41,8 @@ def give_hint_feedback(
 ) -> FeedbackView:
     """Say whether a hint of a call within reach was useful, during the call or after; saying it again changes it."""
     given = assist_feedback.give(service, actor, call_id, hint_id, body.verdict)
+    if given.verdict is Verdict.DISMISSED:
+        request.app.state.dismiss_hint(call_id, hint_id)
     return FeedbackView.of(call_id, given)
 
 

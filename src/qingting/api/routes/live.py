@@ -38,6 +38,8 @@ _HEADERS = {"X-Accel-Buffering": "no"}
 Team = Annotated[str, Query(max_length=128, pattern=PLAIN, description="Only calls of this team.")]
 Agent = Annotated[str, Query(max_length=128, pattern=PLAIN, description="Only calls of this agent.")]
 
+OneCall = Annotated[str, Query(max_length=128, pattern=PLAIN, description="Only this call.")]
+
 
 @router.websocket("")
 async def live(websocket: WebSocket) -> None:
@@ -62,13 +64,14 @@ def _live(request: Request) -> LiveCalls:
     return calls
 
 
-def _wants(actor: Actor, team: str, agent_id: str) -> Callable[[RunningCall], bool]:
+def _wants(actor: Actor, team: str, agent_id: str, call_id: str = "") -> Callable[[RunningCall], bool]:
     def wants(one: RunningCall) -> bool:
         call = one.call
         return (
             actor.reach.covers(agent_id=call.agent_id, team=call.team)
             and team in ("", call.team)
             and agent_id in ("", call.agent_id)
+            and call_id in ("", call.call_id)
         )
 
     return wants
@@ -98,14 +101,16 @@ async def list_live_calls(request: Request, actor: Reader, team: Team = "", agen
         },
     },
 )
-async def watch_wall(request: Request, actor: Reader, team: Team = "", agent_id: Agent = "") -> StreamingResponse:
+async def watch_wall(
+    request: Request, actor: Reader, team: Team = "", agent_id: Agent = "", call_id: OneCall = ""
+) -> StreamingResponse:
     """Stream the lines of running calls within reach: state, risk, moods, last words (masked), faults, alerts.
 
     A slow watcher gets the newest line of each call. A connection lasts at most 15 minutes; browsers come back by
     themselves.
     """
     wall = _live(request).wall
-    watcher = wall.watch(_wants(actor, team, agent_id))
+    watcher = wall.watch(_wants(actor, team, agent_id, call_id))
 
     async def stream() -> AsyncIterator[str]:
         loop = asyncio.get_running_loop()

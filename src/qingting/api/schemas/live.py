@@ -42,6 +42,9 @@ class LiveCall(View):
     last_line: LastLine | None
     faults: int
     alerts: int
+    score: float | None = None
+    """When the report is there."""
+    grade: str = ""
 
 
 class LiveCallList(View):
