@@ -84,6 +84,7 @@ class _Installation(Collector):
         yield _gauge("oldest_waiting_seconds", "Age of the oldest waiting job.", now.oldest_waiting_seconds)
         yield _gauge("workers", "Workers that live.", now.workers)
         yield _gauge("worker_places", "Recordings that the workers handle at once.", now.worker_places)
+        yield _gauge("live_calls", "Calls that run now.", now.live_calls)
         yield _gauges("deliveries", "Messages that did not arrive.", "state", now.deliveries)
         yield _gauges("alerts", "Alerts that nobody acknowledged.", "state", now.alerts)
         yield _gauge("reports_last_10_minutes", "Reports stored in the last ten minutes.", now.reports)

@@ -60,11 +60,13 @@ def open_live_calls(service: Service, *, command: Callable[[int], Sequence[str]]
 
     `command` is that of a listening process (tests, own engines). Raises StorageUnavailableError.
     """
-    from qingting.live.calls import Limits, LiveCalls
+    from qingting.live.calls import LiveCalls
     from qingting.live.link import Link
+    from qingting.live.register import Limits
     from qingting.live.spool import Spools
     from qingting.model.ids import new_id
     from qingting.service.live_calls import Owner
+    from qingting.service.wall_relay import WallRelay
 
     live, storage = service.settings.live, service.settings.storage
     spools = Spools(storage.folder / "live", min_free_bytes=storage.min_free_bytes)
@@ -78,6 +80,8 @@ def open_live_calls(service: Service, *, command: Callable[[int], Sequence[str]]
             max_seconds=60 * live.max_minutes,
             resume_seconds=live.resume_seconds,
         ),
+        # On SQLite all running calls are in one process.
+        relay=None if service.database.is_sqlite else WallRelay(service, sender=owner.id),
         start_early=live.start_early,
     )
 

@@ -7,22 +7,21 @@ die: the call then goes on as a recording, and a job inspects it after its end.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from qingting.errors import InputError, LiveUnavailableError, NotFoundError, QingtingError
 from qingting.live.log import EventLog
 from qingting.live.masking import LiveMasking
 from qingting.live.plain import told
+from qingting.live.register import Limits, Register
+from qingting.live.wall import Relay, Wall
 from qingting.live.wire import Opening, Outcome, Told
-from qingting.model.live_event import LiveEvent, LiveFault, LiveState, ReportDelayed
+from qingting.model.live_event import LiveEvent, LiveFault, LiveState
 from qingting.privacy.masking import Masker
 
 if TYPE_CHECKING:
@@ -44,39 +43,6 @@ _KEPT_SECONDS = 120.0
 _BEAT_SECONDS = 5.0
 _END_SECONDS = 8.0
 """The calls that run when the service stops have so long to end; others are ended at the next start."""
-
-
-class Register(Protocol):
-    """The installation's side of running calls; its methods may block, and are called in threads."""
-
-    def begin(self, actor: Actor, call: CallInfo, address: str) -> tuple[str, CallInfo]:
-        """Register a call; returns its live id and what is known of it. Raises QingtingError."""
-        ...
-
-    def hand_over(self, live_id: str, sound: Path) -> ReportDelayed | None:
-        """End a call by letting a job inspect its sound."""
-        ...
-
-    def forget(self, live_id: str) -> None:
-        """End a call that had no sound."""
-        ...
-
-    def beat(self) -> None:
-        """Say that this process lives."""
-        ...
-
-    def recover(self) -> int:
-        """End calls that dead processes of this machine left."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """As LiveSection."""
-
-    most_calls: int
-    max_seconds: float
-    resume_seconds: float
 
 
 class RunningCall:
@@ -189,7 +155,7 @@ class RunningCall:
 
     def card(self, text: str) -> None:
         """Put its line on the wall."""
-        self._calls.wall.put(self, text)
+        self._calls.wall.put(self.id, self.call, text)
 
     def heard(self, at_ms: int) -> None:
         """So much was worked through."""
@@ -205,7 +171,7 @@ class RunningCall:
         elif self.state is LiveState.ENDING:
             self._calls.keep(self._hand_over())
         else:
-            self._calls.wall.state(self, LiveState.FAILED)
+            self._calls.wall.state(self.id, self.call, LiveState.FAILED)
 
     def lost(self) -> None:
         """Its listening process is gone: it goes on as a recording."""
@@ -261,78 +227,28 @@ class RunningCall:
 _NO_MASKS = Masker(())
 
 
-class Watcher:
-    """One who watches the wall: the newest line of each call that changed since the last look."""
-
-    def __init__(self, wants: Callable[[RunningCall], bool]) -> None:
-        self.changed = asyncio.Event()
-        self._wants = wants
-        self._lines: dict[str, str] = {}
-
-    def put(self, call: RunningCall, line: str) -> None:
-        """A call's line changed."""
-        if self._wants(call):
-            self._lines[call.id] = line
-            self.changed.set()
-
-    def take(self) -> list[str]:
-        """Lines that changed, at most one per call."""
-        lines, self._lines = list(self._lines.values()), {}
-        self.changed.clear()
-        return lines
-
-
-class Wall:
-    """The lines of all calls of this process, and those who watch them."""
-
-    def __init__(self) -> None:
-        self._lines: dict[str, tuple[RunningCall, str]] = {}
-        self._watchers: set[Watcher] = set()
-
-    def put(self, call: RunningCall, line: str) -> None:
-        """Show a call's line."""
-        self._lines[call.id] = (call, line)
-        for watcher in self._watchers:
-            watcher.put(call, line)
-
-    def state(self, call: RunningCall, state: LiveState) -> None:
-        """Change where a call stands; the line of one that is over is shown once more and goes."""
-        known = self._lines.get(call.id)
-        values: dict[str, Any] = json.loads(known[1]) if known else {"id": call.id, "call_id": call.call.call_id}
-        self.put(call, json.dumps({**values, "state": state.value}, ensure_ascii=False))
-
-    def remove(self, call: RunningCall) -> None:
-        """A call is over."""
-        self._lines.pop(call.id, None)
-
-    def watch(self, wants: Callable[[RunningCall], bool]) -> Watcher:
-        """Begin to watch; all lines there are come first."""
-        watcher = Watcher(wants)
-        for call, line in self._lines.values():
-            watcher.put(call, line)
-        self._watchers.add(watcher)
-        return watcher
-
-    def forget(self, watcher: Watcher) -> None:
-        """Watch no more."""
-        self._watchers.discard(watcher)
-
-    def lines(self, wants: Callable[[RunningCall], bool]) -> Iterator[str]:
-        """Lines of calls that somebody may see."""
-        return (line for call, line in self._lines.values() if wants(call))
-
-
 class LiveCalls:
     """All running calls of this process."""
 
     def __init__(
-        self, register: Register, spools: Spools, links: list[Link], limits: Limits, *, start_early: bool = False
+        self,
+        register: Register,
+        spools: Spools,
+        links: list[Link],
+        limits: Limits,
+        *,
+        relay: Relay | None = None,
+        start_early: bool = False,
     ) -> None:
-        """Links are closed by close() alone; `start_early` starts their processes before the first call comes."""
+        """Links are closed by close() alone; `start_early` starts their processes before the first call comes.
+
+        `relay` brings lines of the wall from and to other processes that take calls.
+        """
+        self._relay = relay
         self._start_early = start_early
         self.register = register
         self.limits = limits
-        self.wall = Wall()
+        self.wall = Wall(relay)
         self._spools = spools
         self._links = links
         self._calls: dict[str, RunningCall] = {}
@@ -348,6 +264,13 @@ class LiveCalls:
     def start(self) -> None:
         """Begin to give signs of life and to look for calls that dead processes left."""
         self.keep(self._beat())
+        if self._relay is not None:
+            loop = asyncio.get_running_loop()
+
+            def deliver(line: str) -> None:
+                loop.call_soon_threadsafe(self.wall.put_foreign, line)
+
+            self._relay.start(deliver)
         if self._start_early:
             for link in self._links:
                 self.keep(link.start())
@@ -384,9 +307,9 @@ class LiveCalls:
             raise NotFoundError("No running call has this token.", remedy="Start a new one.")
         return found
 
-    def find(self, call_id: str, wants: Callable[[RunningCall], bool]) -> RunningCall:
+    def find(self, call_id: str, wants: Callable[[CallInfo], bool]) -> RunningCall:
         """Return the running call of an id that somebody may see; raises NotFoundError."""
-        found = next((one for one in self._by_token.values() if one.call.call_id == call_id and wants(one)), None)
+        found = next((one for one in self._by_token.values() if one.call.call_id == call_id and wants(one.call)), None)
         if found is None:
             raise NotFoundError("No such call runs here.")
         return found
@@ -408,8 +331,7 @@ class LiveCalls:
         self._calls.pop(call.id, None)
         if not self._calls:
             self._none.set()
-        self.wall.state(call, call.state)
-        self.wall.remove(call)
+        self.wall.state(call.id, call.call, call.state)
         asyncio.get_running_loop().call_later(_KEPT_SECONDS, self._by_token.pop, call.token, None)
 
     async def close(self) -> None:
@@ -421,6 +343,8 @@ class LiveCalls:
                 await self._none.wait()
         for link in self._links:
             await link.close()
+        if self._relay is not None:
+            await asyncio.to_thread(self._relay.close)
         for task in tuple(self._tasks):
             task.cancel()
 
@@ -442,4 +366,5 @@ class LiveCalls:
                     log.warning("running calls: %s", error.code)
                 except Exception as error:  # noqa: BLE001  the next look may go better
                     log.error("unexpected %s while looking after running calls", type(error).__name__)
+            self.wall.tend()
             await asyncio.sleep(_BEAT_SECONDS)

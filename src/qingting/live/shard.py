@@ -12,18 +12,17 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qingting.errors import QingtingError
+from qingting.live.heard_call import HeardCall, Keeper
 from qingting.live.masking import LiveMasking
 from qingting.live.plain import told
-from qingting.live.wall import Card
 from qingting.live.wire import Kind, Opening, Outcome, Reader, message, pickled, unpickled
 from qingting.model.audio import RecordingFormat
 from qingting.model.live_event import (
-    AlertRaised,
     AssistHint,
     FindingRaised,
     LiveEvent,
@@ -35,15 +34,11 @@ from qingting.model.live_event import (
 from qingting.model.transcript import Flag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from qingting.inspector import Heard
-    from qingting.live.assist.assistant import LiveAssist
     from qingting.live.inspector import LiveInspector
     from qingting.live.session import LiveSession
     from qingting.model.call import CallInfo
-    from qingting.model.finding import Finding
-    from qingting.model.report import Report
     from qingting.privacy.masking import Masker
 
 log = logging.getLogger(__name__)
@@ -57,64 +52,6 @@ _PIECE_MS = 400
 """Sound that has waited is heard in pieces of this length: events keep their order and times."""
 _HEARD_EVERY_MS = 1000
 _PCM_CODEC = "pcm_s16le"
-
-
-class Keeper(Protocol):
-    """Where a call's end is kept; may block, is called from threads of its own."""
-
-    def alerts_for(self, call: CallInfo, finding: Finding) -> list[AlertRaised]:
-        """Raise the alerts of a finding at once; returns the new ones."""
-        ...
-
-    def hints_shown(self, call: CallInfo, hints: Sequence[AssistHint]) -> None:
-        """Note what the agent was shown, so that feedback can be given on it."""
-        ...
-
-    def conclude(self, live_id: str, sound: Path, heard: Heard, report: Report) -> ReportReady | None:
-        """Store a call's report; None when the call was deleted or ended elsewhere."""
-        ...
-
-    def hand_over(self, live_id: str, sound: Path) -> ReportDelayed | None:
-        """Let a job inspect the call's sound; None when the call was deleted or ended elsewhere."""
-        ...
-
-
-class _Call:
-    """One call in this process."""
-
-    def __init__(self, number: int, opening: Opening, session: LiveSession, assist: LiveAssist, masker: Masker) -> None:
-        self.number = number
-        self.live_id = opening.live_id
-        self.session = session
-        self.assist = assist
-        self.masking = LiveMasking(masker)
-        self.card = Card(opening.live_id, opening.call)
-        self.waiting: list[bytes] = []
-        """Sound that has come and was not heard yet."""
-        self._waiting_bytes = 0
-        self.acknowledged_ms = 0
-        self.sound: Path | None = None
-        """Its file, once no more sound comes."""
-        self.patience = 0.0
-        """Until when the last words are waited for."""
-        self.ending = False
-        """Its report is being written, in a thread."""
-
-    @property
-    def waiting_ms(self) -> int:
-        """How much sound waits."""
-        form = self.session.form
-        return self._waiting_bytes * 1000 // (2 * form.channels * form.rate_hertz)
-
-    def take(self, content: bytes) -> None:
-        """Take the next sound."""
-        self.waiting.append(content)
-        self._waiting_bytes += len(content)
-
-    def give(self) -> bytes:
-        """Return all sound that waits."""
-        content, self.waiting, self._waiting_bytes = b"".join(self.waiting), [], 0
-        return content
 
 
 class Shard:
@@ -134,7 +71,7 @@ class Shard:
         self._keeper = keeper
         self._masker = masker
         self._patience = last_words_seconds
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, HeardCall] = {}
         self._woken: deque[int] = deque()
         self._done: deque[tuple[int, list[LiveEvent], Outcome | None]] = deque()
         self._wake_read, self._wake_write = os.pipe()
@@ -251,11 +188,11 @@ class Shard:
     def _open(self, number: int, opening: Opening) -> None:
         session = self._inspector.open(opening.call, opening.form, wake=lambda: self._wake(number))
         assist = self._inspector.assist(opening.call, opening.form)
-        call = _Call(number, opening, session, assist, self._masker)
+        call = HeardCall(number, opening, session, assist, self._masker)
         self._calls[number] = call
         self._tell(call, [])
 
-    def _tell(self, call: _Call, events: list[LiveEvent]) -> None:
+    def _tell(self, call: HeardCall, events: list[LiveEvent]) -> None:
         if not call.ending:
             events = [*events, *call.assist.hear(events, call.session.now_ms)]
         if events:
@@ -271,7 +208,7 @@ class Shard:
         if card is not None:
             self._out.append(message(Kind.CARD, call.number, card.encode()))
 
-    def _end_when_done(self, call: _Call) -> None:
+    def _end_when_done(self, call: HeardCall) -> None:
         if call.sound is None or call.ending:
             return
         late = time.monotonic() >= call.patience
@@ -311,11 +248,11 @@ class Shard:
                 self._calls.pop(number, None)
                 self._out.append(message(Kind.ENDED, number, str(int(outcome)).encode()))
 
-    def _poll(self, call: _Call) -> None:
+    def _poll(self, call: HeardCall) -> None:
         self._tell(call, call.session.poll())
         self._end_when_done(call)
 
-    def _end(self, call: _Call, sound: Path, *, late: bool) -> None:
+    def _end(self, call: HeardCall, sound: Path, *, late: bool) -> None:
         """In a thread: write and store the report, or give the call's sound to a job."""
         events: list[LiveEvent] = []
         try:

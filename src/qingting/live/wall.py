@@ -1,100 +1,157 @@
-"""What a supervisor sees of one running call: its line on the wall."""
+"""The supervisors' wall: the lines of all running calls, of this process and of others, and those who watch them."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from qingting.model.call import Role
-from qingting.model.finding import Level, Polarity
-from qingting.model.live_event import (
-    AlertRaised,
-    EmotionChanged,
-    FinalUtterance,
-    FindingRaised,
-    LiveEvent,
-    LiveState,
-    ReportReady,
-    RiskRaised,
-)
+from qingting.model.call import CallInfo
+from qingting.model.live_event import LiveState
 
-if TYPE_CHECKING:
-    from qingting.live.masking import LiveMasking
-    from qingting.model.call import CallInfo
-
-_EVERY_MS = 500
-"""Call time between two writings of a line, save when something urgent happened."""
-_LINE_CHARACTERS = 120
+_OVER = frozenset({LiveState.REPORTED.value, LiveState.FAILED.value})
+_AGAIN_SECONDS = 10.0
+"""Own lines are told again so often: a process that starts later learns of all calls."""
+_SILENT_SECONDS = 35.0
+"""A line that another process has not told for so long is of a process that is gone."""
 
 
-class Card:
-    """One call's line, written again when it changed."""
+class Relay(Protocol):
+    """Brings lines to other processes, and theirs here. Its methods do not block, save close()."""
 
-    def __init__(self, live_id: str, call: CallInfo) -> None:
-        self._values: dict[str, Any] = {
-            "id": live_id,
-            "call_id": call.call_id,
-            "agent_id": call.agent_id,
-            "team": call.team,
-            "line_of_business": call.line_of_business,
-            "direction": call.direction,
-            "state": LiveState.RUNNING.value,
-            "at_ms": 0,
-            "risk": None,
-            "risk_title": "",
-            "moods": {},
-            "last_line": None,
-            "faults": 0,
-            "alerts": 0,
-            "score": None,
-            "grade": "",
-        }
-        self._changed = True
-        self._urgent = True
-        self._written_ms = -_EVERY_MS
+    def start(self, deliver: Callable[[str], None]) -> None:
+        """Begin; `deliver` is called in a thread with each line that another process tells."""
+        ...
 
-    def hear(self, event: LiveEvent, masking: LiveMasking) -> None:
-        """Take in what the call told."""
-        match event:
-            case FinalUtterance():
-                spoken = event.utterance
-                text = masking.text(spoken.text)[-_LINE_CHARACTERS:]
-                self._set(last_line={"role": spoken.role.value, "start_ms": spoken.start_ms, "text": text})
-            case EmotionChanged():
-                self._set(moods={**self._values["moods"], event.role.value: event.mood})
-                if event.role is not Role.AGENT and event.mood == "angry":
-                    self._worsen(Level.SERIOUS, "客户情绪激烈")
-            case RiskRaised():
-                self._worsen(event.level, event.title)
-            case FindingRaised() if event.finding.polarity is Polarity.FAULT:
-                self._set(faults=self._values["faults"] + 1)
-                self._worsen(event.finding.level, event.finding.title)
-            case ReportReady():
-                self._set(score=event.score, grade=event.grade)
-                self._urgent = True
-            case AlertRaised():
-                self._set(alerts=self._values["alerts"] + 1)
-                self._urgent = True
+    def send(self, live_id: str, line: str) -> None:
+        """Tell a line; an older one of the same call that has not gone out yet is replaced."""
+        ...
 
-    def state(self, state: LiveState) -> None:
-        """Say where the call stands."""
-        self._set(state=state.value)
-        self._urgent = True
+    def close(self) -> None:
+        """End."""
+        ...
 
-    def due(self, at_ms: int, *, now: bool = False) -> str | None:
-        """Return the line as JSON when it is time to write it; None otherwise."""
-        if not self._changed or not (self._urgent or now or at_ms - self._written_ms >= _EVERY_MS):
-            return None
-        self._changed = self._urgent = False
-        self._written_ms = self._values["at_ms"] = at_ms
-        return json.dumps(self._values, ensure_ascii=False)
 
-    def _worsen(self, level: Level, title: str) -> None:
-        worst = self._values["risk"]
-        if worst is None or level < worst:
-            self._set(risk=int(level), risk_title=title)
-            self._urgent = True
+@dataclass
+class _Line:
+    """One call's line."""
 
-    def _set(self, **values: Any) -> None:
-        self._values.update(values)
-        self._changed = True
+    call: CallInfo
+    """What decides who may see it."""
+    text: str
+    told: float
+    """When it was told last, by or to other processes (monotonic)."""
+    own: bool
+
+
+class Watcher:
+    """One who watches the wall: the newest line of each call that changed since the last look."""
+
+    def __init__(self, wants: Callable[[CallInfo], bool]) -> None:
+        self.changed = asyncio.Event()
+        self._wants = wants
+        self._lines: dict[str, str] = {}
+
+    def put(self, live_id: str, call: CallInfo, line: str) -> None:
+        """A call's line changed."""
+        if self._wants(call):
+            self._lines[live_id] = line
+            self.changed.set()
+
+    def take(self) -> list[str]:
+        """Lines that changed, at most one per call."""
+        lines, self._lines = list(self._lines.values()), {}
+        self.changed.clear()
+        return lines
+
+
+class Wall:
+    """The lines of all running calls. Belongs to one event loop."""
+
+    def __init__(self, relay: Relay | None = None) -> None:
+        self._relay = relay
+        self._lines: dict[str, _Line] = {}
+        self._watchers: set[Watcher] = set()
+
+    def put(self, live_id: str, call: CallInfo, line: str) -> None:
+        """Show the line of a call of this process; that of one that is over is shown once more and goes."""
+        self._show(live_id, call, line, own=True)
+        if self._relay is not None:
+            self._relay.send(live_id, line)
+
+    def put_foreign(self, line: str) -> None:
+        """Show the line of a call of another process; what is no line is left out."""
+        try:
+            values = json.loads(line)
+            call = CallInfo(call_id=values["call_id"], agent_id=values["agent_id"], team=values["team"])
+            live_id = values["id"]
+        except (ValueError, KeyError, TypeError):
+            return
+        known = self._lines.get(live_id)
+        if known is None or not known.own:
+            self._show(live_id, call, line, own=False)
+
+    def state(self, live_id: str, call: CallInfo, state: LiveState) -> None:
+        """Change where a call of this process stands."""
+        known = self._lines.get(live_id)
+        values: dict[str, Any] = json.loads(known.text) if known else _bare(live_id, call)
+        self.put(live_id, call, json.dumps({**values, "state": state.value}, ensure_ascii=False))
+
+    def tend(self) -> None:
+        """Now and then: tell own lines again, and take away those of processes that are gone."""
+        now = time.monotonic()
+        for live_id, line in list(self._lines.items()):
+            if line.own and self._relay is not None and now - line.told > _AGAIN_SECONDS:
+                line.told = now
+                self._relay.send(live_id, line.text)
+            elif not line.own and now - line.told > _SILENT_SECONDS:
+                values = {**json.loads(line.text), "state": LiveState.FAILED.value}
+                self._show(live_id, line.call, json.dumps(values, ensure_ascii=False), own=False)
+
+    def watch(self, wants: Callable[[CallInfo], bool]) -> Watcher:
+        """Begin to watch; all lines there are come first."""
+        watcher = Watcher(wants)
+        for live_id, line in self._lines.items():
+            watcher.put(live_id, line.call, line.text)
+        self._watchers.add(watcher)
+        return watcher
+
+    def forget(self, watcher: Watcher) -> None:
+        """Watch no more."""
+        self._watchers.discard(watcher)
+
+    def lines(self, wants: Callable[[CallInfo], bool]) -> Iterator[str]:
+        """Lines of calls that somebody may see."""
+        return (line.text for line in self._lines.values() if wants(line.call))
+
+    def _show(self, live_id: str, call: CallInfo, text: str, *, own: bool) -> None:
+        if json.loads(text)["state"] in _OVER:
+            self._lines.pop(live_id, None)
+        else:
+            self._lines[live_id] = _Line(call=call, text=text, told=time.monotonic(), own=own)
+        for watcher in self._watchers:
+            watcher.put(live_id, call, text)
+
+
+def _bare(live_id: str, call: CallInfo) -> dict[str, Any]:
+    """The line of a call that no listening process has told of."""
+    return {
+        "id": live_id,
+        "call_id": call.call_id,
+        "agent_id": call.agent_id,
+        "team": call.team,
+        "line_of_business": call.line_of_business,
+        "direction": call.direction,
+        "at_ms": 0,
+        "risk": None,
+        "risk_title": "",
+        "moods": {},
+        "last_line": None,
+        "faults": 0,
+        "alerts": 0,
+        "score": None,
+        "grade": "",
+    }

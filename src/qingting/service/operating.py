@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from qingting.errors import QingtingError
-from qingting.storage import jobs, operating, workers
+from qingting.storage import jobs, live_calls, operating, workers
 
 if TYPE_CHECKING:
     from qingting.service.center import Service
@@ -32,6 +32,8 @@ class OperatingFigures:
     """Workers that live."""
     worker_places: int = 0
     """Recordings that they handle at once."""
+    live_calls: int = 0
+    """Calls that run now."""
     deliveries: Mapping[str, int] = field(default_factory=dict)
     """pending, dead -> messages."""
     alerts: Mapping[str, int] = field(default_factory=dict)
@@ -59,6 +61,7 @@ def operating_figures(service: Service) -> OperatingFigures:
                 oldest_waiting_seconds=0.0 if oldest is None else max(0, now - oldest) / 1000,
                 workers=len(alive),
                 worker_places=sum(worker.concurrency for worker in alive),
+                live_calls=live_calls.running(connection),
                 deliveries=operating.delivery_states(connection),
                 alerts=operating.alert_states(connection),
                 reports=len(waits),

@@ -56,6 +56,7 @@ def test_jobs_workers_and_reports_are_counted(api: Any, clock: Any) -> None:
     found = scraped(api)
     assert (found["qingting_jobs", "queued"], found["qingting_oldest_waiting_seconds",]) == (0, 0)
     assert (found["qingting_workers",], found["qingting_worker_places",]) == (1, 4)
+    assert found["qingting_live_calls",] == 0
     assert found["qingting_reports_last_10_minutes",] == 2
     assert found["qingting_report_wait_seconds", "0.95"] == 30
     assert {("qingting_deliveries", "dead"), ("qingting_alerts", "open"), ("process_resident_memory_bytes",)} <= set(

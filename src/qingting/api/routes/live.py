@@ -24,6 +24,7 @@ from qingting.service import call_data
 
 if TYPE_CHECKING:
     from qingting.live.calls import LiveCalls, RunningCall
+    from qingting.model.call import CallInfo
 
 router = APIRouter(prefix="/live", tags=["live"])
 
@@ -64,9 +65,8 @@ def _live(request: Request) -> LiveCalls:
     return calls
 
 
-def _wants(actor: Actor, team: str, agent_id: str, call_id: str = "") -> Callable[[RunningCall], bool]:
-    def wants(one: RunningCall) -> bool:
-        call = one.call
+def _wants(actor: Actor, team: str, agent_id: str, call_id: str = "") -> Callable[[CallInfo], bool]:
+    def wants(call: CallInfo) -> bool:
         return (
             actor.reach.covers(agent_id=call.agent_id, team=call.team)
             and team in ("", call.team)

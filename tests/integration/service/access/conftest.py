@@ -20,8 +20,8 @@ from qingting.api.routes import live as live_routes
 from qingting.bootstrap import plans
 from qingting.inspector import Heard, certain_roles, judge
 from qingting.live.calls import LiveCalls, RunningCall
+from qingting.live.card import Card
 from qingting.live.session import LiveFormat
-from qingting.live.wall import Card
 from qingting.live.wire import Opening, Told
 from qingting.model.account import ROLE_PERMISSIONS, SYSTEM, Permission, User, UserRole
 from qingting.model.audio import RecordingFormat
