@@ -54,7 +54,7 @@ def microphone_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(microphone_file: Path) -> Iterator[Any]:
     if BROWSER is None:
         if os.environ.get("CI"):
