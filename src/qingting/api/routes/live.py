@@ -15,7 +15,7 @@ from qingting.api.dependencies import Needs, TheService
 from qingting.api.live_sockets import Connection
 from qingting.api.schemas.common import PLAIN, CallId
 from qingting.api.schemas.live import Expectation, ExpectedCall, LiveCall, LiveCallList
-from qingting.errors import AccessDeniedError, LiveUnavailableError
+from qingting.errors import AccessDeniedError, ConflictError
 from qingting.live.doors.freeswitch import FreeSwitchDoor
 from qingting.live.doors.twilio import TwilioDoor
 from qingting.live.doors.websocket import OwnDoor
@@ -161,7 +161,7 @@ async def watch_live_call(
     operation_id="expect_live_call",
     summary="Announce a call",
     status_code=201,
-    responses=problems.documented(409, 503),
+    responses=problems.documented(409),
 )
 async def expect_live_call(
     request: Request,
@@ -174,7 +174,7 @@ async def expect_live_call(
     The UUID is good once, for ten minutes.
     """
     if not service.settings.live.audiosocket_port:
-        raise LiveUnavailableError("AudioSocket is not open here.", remedy="Set live.audiosocket_port.")
+        raise ConflictError("AudioSocket is not open here.", remedy="Set live.audiosocket_port.")
     call = expected.call_info()
     if not actor.reach.covers(agent_id=call.agent_id, team=call.team):
         raise AccessDeniedError("The call's team is none of those that the key may submit for.")

@@ -119,7 +119,7 @@ TABLE: dict[str, Case] = {
     "GET /live/wall": Case(needs=READ),
     "GET /live/calls/{call_id}/events": Case(needs=READ, about="done"),
     # Closed: AudioSocket has no port here.
-    "POST /live/expected": Case(needs=SUBMIT, ok=503, body={"team": "{team}"}),
+    "POST /live/expected": Case(needs=SUBMIT, ok=409, body={"team": "{team}"}),
     # Hints in running calls.
     "POST /live/calls/{call_id}/hints/{hint_id}/feedback": Case(needs=READ, about="done", body={"verdict": "useful"}),
     "GET /live/hints/feedback": MEASURES,
