@@ -31,24 +31,7 @@ class Card:
     """One call's line, written again when it changed."""
 
     def __init__(self, live_id: str, call: CallInfo) -> None:
-        self._values: dict[str, Any] = {
-            "id": live_id,
-            "call_id": call.call_id,
-            "agent_id": call.agent_id,
-            "team": call.team,
-            "line_of_business": call.line_of_business,
-            "direction": call.direction,
-            "state": LiveState.RUNNING.value,
-            "at_ms": 0,
-            "risk": None,
-            "risk_title": "",
-            "moods": {},
-            "last_line": None,
-            "faults": 0,
-            "alerts": 0,
-            "score": None,
-            "grade": "",
-        }
+        self._values = first_line(live_id, call)
         self._changed = True
         self._urgent = True
         self._written_ms = -_EVERY_MS
@@ -98,3 +81,25 @@ class Card:
     def _set(self, **values: Any) -> None:
         self._values.update(values)
         self._changed = True
+
+
+def first_line(live_id: str, call: CallInfo) -> dict[str, Any]:
+    """The line of a call of which nothing was told yet."""
+    return {
+        "id": live_id,
+        "call_id": call.call_id,
+        "agent_id": call.agent_id,
+        "team": call.team,
+        "line_of_business": call.line_of_business,
+        "direction": call.direction,
+        "state": LiveState.RUNNING.value,
+        "at_ms": 0,
+        "risk": None,
+        "risk_title": "",
+        "moods": {},
+        "last_line": None,
+        "faults": 0,
+        "alerts": 0,
+        "score": None,
+        "grade": "",
+    }

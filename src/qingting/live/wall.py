@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from qingting.live.card import first_line
 from qingting.model.call import CallInfo
 from qingting.model.live_event import LiveState
 
@@ -97,7 +98,7 @@ class Wall:
     def state(self, live_id: str, call: CallInfo, state: LiveState) -> None:
         """Change where a call of this process stands."""
         known = self._lines.get(live_id)
-        values: dict[str, Any] = json.loads(known.text) if known else _bare(live_id, call)
+        values: dict[str, Any] = json.loads(known.text) if known else first_line(live_id, call)
         self.put(live_id, call, json.dumps({**values, "state": state.value}, ensure_ascii=False))
 
     def tend(self) -> None:
@@ -134,24 +135,3 @@ class Wall:
             self._lines[live_id] = _Line(call=call, text=text, told=time.monotonic(), own=own)
         for watcher in self._watchers:
             watcher.put(live_id, call, text)
-
-
-def _bare(live_id: str, call: CallInfo) -> dict[str, Any]:
-    """The line of a call that no listening process has told of."""
-    return {
-        "id": live_id,
-        "call_id": call.call_id,
-        "agent_id": call.agent_id,
-        "team": call.team,
-        "line_of_business": call.line_of_business,
-        "direction": call.direction,
-        "at_ms": 0,
-        "risk": None,
-        "risk_title": "",
-        "moods": {},
-        "last_line": None,
-        "faults": 0,
-        "alerts": 0,
-        "score": None,
-        "grade": "",
-    }
