@@ -2,13 +2,16 @@
 
     python benchmarks/live_load.py [--calls 500] [--seconds 60] [--frame-ms 100] [--steps 100,200,…] [--json]
 
-A service process with two listening processes, and this process as the generator, share the machine. Each call
-plays a two-channel sample call of 8 kHz at the pace of speech, begins at a moment of its own within ten seconds, and is
-followed by the next one when it is over. The engine answers from the calls' own scripts: what is measured is
-everything of ours - sockets, decoding, keeping the sound, voice activity, acoustics, analysis, events, reports.
+A service process with two listening processes, and this process as the generator, share the machine: the generator is
+included in all that is said about the machine, and told apart in the cores used. Each call plays a two-channel sample
+call of 8 kHz at the pace of speech, begins at a moment of its own within ten seconds, and is followed by the next one
+when it is over. The engine answers from the calls' own scripts: what is measured is everything of ours - sockets,
+decoding, keeping the sound, voice activity, acoustics, analysis, events, reports.
 
 Delay: from the moment the sound that an event rests on was sent (the event's `at_ms`) to the event's arrival.
 What the method itself waits for, the silence that ends a sentence, is told beside it, from a call that runs alone.
+`generator_behind_ms`: from the time at which a message was due to its sending (the generator looks every 5 ms: 2.5 is
+the mean of one that keeps up); `generator_held_back`: how often a message waited because the service did not read.
 The floor is the same generator against sockets that only acknowledge.
 """
 
@@ -19,12 +22,12 @@ import asyncio
 import json
 import os
 import platform
-import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +35,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import uvloop
-from websockets.asyncio.client import connect
+from _live_generator import Plan, Recording, Seen, ready, run_calls
 from websockets.asyncio.server import ServerConnection, serve
 
 from qingting.model.call import Role
@@ -43,32 +46,6 @@ from qingting.testing.telephone import TELEPHONE_HERTZ, telephone_sound
 GOAL_MS = 300
 BEGIN_SECONDS = 10.0
 PROCESSES = 2
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A sample call cut into messages."""
-
-    start: str
-    frames: list[bytes]
-    frame_ms: int
-
-
-@dataclass
-class Seen:
-    """What the calls of one run told."""
-
-    delays: dict[str, list[float]] = field(default_factory=dict)
-    """Kind of event -> milliseconds."""
-    sentence_ends: list[float] = field(default_factory=list)
-    """Milliseconds from an utterance's last sound to its arrival."""
-    after_hang_up: list[float] = field(default_factory=list)
-    """Milliseconds from stop to the report."""
-    begun: int = 0
-    reported: int = 0
-    lost: list[str] = field(default_factory=list)
-    behind: list[float] = field(default_factory=list)
-    """Milliseconds by which the generator sent late."""
 
 
 def recordings(frame_ms: int) -> list[Recording]:
@@ -94,79 +71,10 @@ def cut(sample: SampleCall, frame_ms: int) -> Recording:
     call = {"line_of_business": sample.script.call.line_of_business, "agent_id": "A1", "team": "T1"}
     step = TELEPHONE_HERTZ * frame_ms // 1000
     frames = [pcm[:, at : at + step].T.tobytes() for at in range(0, pcm.shape[1], step)]
-    return Recording(
-        start=json.dumps({"type": "start", "call": call, "audio": audio}), frames=frames, frame_ms=frame_ms
-    )
+    return ready({"type": "start", "call": call, "audio": audio}, frames, frame_ms)
 
 
-async def caller(
-    address: str, key: str, pool: list[Recording], seen: Seen, *, own: random.Random, until: float
-) -> None:
-    """One line: call after call until the time is over."""
-    await asyncio.sleep(own.uniform(0, BEGIN_SECONDS))
-    while time.monotonic() < until:
-        await one_call(address, key, own.choice(pool), seen)
-
-
-async def one_call(address: str, key: str, recording: Recording, seen: Seen) -> None:
-    """Send one call and take what it tells."""
-    sent: list[float] = []
-    stopped = [0.0]
-    try:
-        async with connect(
-            address, additional_headers={"Authorization": f"Bearer {key}"}, compression=None, ping_interval=None,
-            open_timeout=60,
-        ) as socket:  # fmt: skip
-            await socket.send(recording.start)
-            seen.begun += 1
-            hearing = asyncio.create_task(hear(socket, recording, seen, sent, stopped))
-            began = time.monotonic()
-            for number, frame in enumerate(recording.frames):
-                # A frame can be sent when its sound has been spoken.
-                due = began + (number + 1) * recording.frame_ms / 1000
-                wait = due - time.monotonic()
-                if wait > 0:
-                    await asyncio.sleep(wait)
-                seen.behind.append(max(0.0, -1000 * wait))
-                await socket.send(frame)
-                sent.append(time.monotonic())
-            stopped[0] = time.monotonic()
-            await socket.send('{"type": "stop"}')
-            await asyncio.wait_for(hearing, 120)
-    except Exception as error:  # noqa: BLE001  counted and shown
-        seen.lost.append(f"{type(error).__name__} {str(error)[:80]}")
-
-
-async def hear(socket: Any, recording: Recording, seen: Seen, sent: list[float], stopped: list[float]) -> None:
-    """Take events and note how late they came."""
-    found: dict[str, int] = {}
-
-    def delay(at_ms: int, now: float) -> float | None:
-        number = -(-at_ms // recording.frame_ms) - 1
-        return 1000 * (now - sent[number]) if 0 <= number < len(sent) else None
-
-    async for message in socket:
-        now = time.monotonic()
-        event = json.loads(message)
-        kind = event["type"]
-        if kind == "report":
-            seen.reported += 1
-            seen.after_hang_up.append(1000 * (now - stopped[0]))
-        elif kind in ("error", "report_delayed"):
-            seen.lost.append(kind + " " + event.get("code", ""))
-        if stopped[0]:
-            continue
-        if kind == "finding":
-            found[event["finding"]["id"]] = event["at_ms"]
-        at_ms = found.get(event["finding_id"]) if kind == "alert" else event.get("at_ms")
-        late = None if at_ms is None else delay(at_ms, now)
-        if late is not None:
-            seen.delays.setdefault(kind, []).append(late)
-        if kind == "utterance" and (late := delay(event["end_ms"], now)) is not None:
-            seen.sentence_ends.append(late)
-
-
-def quantiles(values: list[float]) -> dict[str, float]:
+def quantiles(values: Sequence[float]) -> dict[str, float]:
     """p50, p99 and the largest."""
     if not values:
         return {}
@@ -202,37 +110,45 @@ def megabytes(pid: int) -> float:
     return 0.0
 
 
-async def load(
-    address: str, key: str, pool: list[Recording], calls: int, seconds: float, pids: dict[str, int]
-) -> tuple[Seen, dict[str, float]]:
-    """Run so many lines for so long, calls that run then to their end.
+@dataclass
+class Used:
+    """What the processes used while all lines were busy."""
 
-    Returns what was seen, and the cores that each process used while all lines were busy.
-    """
-    seen, began = Seen(), time.monotonic()
-    until = began + BEGIN_SECONDS + seconds
-    cores: dict[str, float] = {}
+    cores: dict[str, float] = field(default_factory=dict)
+    """Process -> cores."""
+    generator_us: float = 0.0
+    """Microseconds of the generator per message of sound sent, all that it does included."""
+
+
+async def load(plan: Plan, pids: dict[str, int]) -> tuple[Seen, Used]:
+    """Carry out a plan."""
+    seen, used = Seen(), Used()
 
     async def watch() -> None:
-        await asyncio.sleep(BEGIN_SECONDS)
+        await asyncio.sleep(plan.begin_seconds)
         before, since = {name: cpu_seconds(pid) for name, pid in pids.items()}, time.monotonic()
-        await asyncio.sleep(seconds)
+        own, sent = time.process_time(), len(seen.behind)
+        await asyncio.sleep(plan.seconds)
         took = time.monotonic() - since
-        cores.update({name: round((cpu_seconds(pid) - before[name]) / took, 3) for name, pid in pids.items()})
+        used.cores = {name: round((cpu_seconds(pid) - before[name]) / took, 3) for name, pid in pids.items()}
+        used.generator_us = round(1e6 * (time.process_time() - own) / max(1, len(seen.behind) - sent), 1)
 
-    lines = (caller(address, key, pool, seen, own=random.Random(n), until=until) for n in range(calls))
-    await asyncio.gather(watch(), *lines)
-    return seen, cores
+    await asyncio.gather(watch(), run_calls(plan, seen))
+    return seen, used
+
+
+def live_address(service: ServiceProcess) -> str:
+    """Where running calls are taken."""
+    return service.url.replace("http", "ws", 1) + "/api/v1/live"
 
 
 def measure(service: ServiceProcess, key: str, pool: list[Recording], calls: int, seconds: float) -> dict[str, Any]:
     """One number of calls."""
-    address = service.url.replace("http", "ws", 1) + "/api/v1/live"
     pids = {**processes(service), "generator": os.getpid()}
     memory = {name: megabytes(pid) for name, pid in pids.items()}
-    seen, cores = uvloop.run(load(address, key, pool, calls, seconds, pids))
+    seen, used = uvloop.run(load(Plan(live_address(service), key, pool, calls, BEGIN_SECONDS, seconds), pids))
     grown = {name: megabytes(pid) - memory[name] for name, pid in pids.items()}
-    own = sum(cores.values()) - cores["generator"]
+    own = sum(used.cores.values()) - used.cores["generator"]
     alert = quantiles(seen.delays.get("alert", []))
     return {
         "calls": calls,
@@ -244,9 +160,12 @@ def measure(service: ServiceProcess, key: str, pool: list[Recording], calls: int
         "delay_ms": {kind: quantiles(values) for kind, values in sorted(seen.delays.items())},
         "sentence_end_to_utterance_ms": quantiles(seen.sentence_ends),
         "hang_up_to_report_ms": quantiles(seen.after_hang_up),
+        "events": seen.received,
         "generator_behind_ms": quantiles(seen.behind),
+        "generator_held_back": seen.held_back,
+        "generator_us_per_message": used.generator_us,
         "cpu_ms_per_call_second": round(1000 * own / calls, 2),
-        "cores": cores,
+        "cores": used.cores,
         "megabytes_per_call": round((sum(grown.values()) - grown["generator"]) / calls, 2),
         "megabytes": {name: round(megabytes(pid)) for name, pid in pids.items()},
         "goal_met": bool(alert) and alert["p99"] <= GOAL_MS and not seen.lost and seen.reported == seen.begun,
@@ -265,8 +184,8 @@ def soak(service: ServiceProcess, key: str, pool: list[Recording], calls: int, m
 
     async def both() -> Seen:
         watching = asyncio.create_task(watch())
-        address = service.url.replace("http", "ws", 1) + "/api/v1/live"
-        seen, _ = await load(address, key, pool, calls, 60 * minutes, pids)
+        plan = Plan(live_address(service), key, pool, calls, BEGIN_SECONDS, 60 * minutes)
+        seen, _ = await load(plan, pids)
         watching.cancel()
         return seen
 
@@ -300,11 +219,14 @@ def floor(pool: list[Recording], calls: int, seconds: float) -> dict[str, Any]:
         assert server.stdout is not None
         port = int(server.stdout.readline())
         pids = {"server": server.pid, "generator": os.getpid()}
-        seen, cores = uvloop.run(load(f"ws://127.0.0.1:{port}/", "", pool, calls, seconds, pids))
+        plan = Plan(f"ws://127.0.0.1:{port}/", "", pool, calls, BEGIN_SECONDS, seconds)
+        seen, used = uvloop.run(load(plan, pids))
         found = {
             "calls": calls,
-            "cores": cores,
+            "cores": used.cores,
             "generator_behind_ms": quantiles(seen.behind),
+            "generator_held_back": seen.held_back,
+            "generator_us_per_message": used.generator_us,
             "lost_count": len(seen.lost),
         }
         server.kill()
