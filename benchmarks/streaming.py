@@ -7,7 +7,8 @@ threads) is measured, and its answer arrives that much later on the clock, one d
 parties. So the delays are those of one free core, whatever else the machine does. Delays count from the speech
 itself: the first partial text from the start of the span, the final from its end (0.48 s of silence must pass before a
 span is known to have ended). Texts are held against the batch path (audio stage, then recogniser) of
-the same recordings and engine: as it packs utterances into windows, and with each decoded alone.
+the same recordings and engine: as it packs utterances into windows, and with each decoded alone. The stream decodes
+utterances behind earlier sound of their voice, where the engine makes use of it (the embedded one does).
 """
 
 from __future__ import annotations

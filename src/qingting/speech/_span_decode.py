@@ -34,15 +34,24 @@ class Piece:
     rate_hertz: int
     from_ms: int
     """Call time of the first sample."""
+    before: tuple[NDArray[np.int16], ...] = ()
+    """What the party said before, oldest first; empty for engines that make no use of it."""
 
     def clip(self) -> Clip:
-        """What an engine takes: exactly as the recogniser cuts it."""
-        samples = self.samples.astype(np.float32) / 32768.0
+        """What an engine takes: exactly as the recogniser cuts it, with what was said before."""
+        return Clip(samples=self._at_16_khz(self.samples), voice=self.party, before=self.earlier())
+
+    def earlier(self) -> tuple[NDArray[np.float32], ...]:
+        """What was said before, as engines take it."""
+        return tuple(self._at_16_khz(samples) for samples in self.before)
+
+    def _at_16_khz(self, pcm: NDArray[np.int16]) -> NDArray[np.float32]:
+        samples = pcm.astype(np.float32) / 32768.0
         if self.rate_hertz != SAMPLE_RATE_HERTZ and samples.size:
             import soxr
 
             samples = soxr.resample(samples, self.rate_hertz, SAMPLE_RATE_HERTZ)
-        return Clip(samples=samples, voice=self.party)
+        return samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +100,8 @@ def decode_final(
     """
     if known is not None:
         engine = _Known(engine, known)
+    elif piece.before:
+        engine = _Behind(engine, piece)
     moved = replace(span, channel=0, start_ms=span.start_ms - piece.from_ms, end_ms=span.end_ms - piece.from_ms)
     recognizer = Recognizer(engine, RecognizerOptions(margin_ms=margin_ms, batch_clips=1))
     try:
@@ -148,12 +159,11 @@ def _prepared(piece: Piece, span: SpeechSpan, voice: VoiceFacts) -> PreparedAudi
     )
 
 
-class _Known(SpeechEngine):
-    """Repeats an answer the engine gave for the same clip."""
+class _Instead(SpeechEngine):
+    """Stands before an engine for one clip."""
 
-    def __init__(self, engine: SpeechEngine, answer: Recognition) -> None:
+    def __init__(self, engine: SpeechEngine) -> None:
         self._engine = engine
-        self._answer = answer
 
     @property
     def identity(self) -> EngineIdentity:
@@ -163,5 +173,25 @@ class _Known(SpeechEngine):
     def capabilities(self) -> Capabilities:
         return self._engine.capabilities
 
+
+class _Known(_Instead):
+    """Repeats an answer the engine gave for the same clip."""
+
+    def __init__(self, engine: SpeechEngine, answer: Recognition) -> None:
+        super().__init__(engine)
+        self._answer = answer
+
     def transcribe(self, clips: Sequence[Clip], options: RecognitionOptions) -> list[Recognition]:
         return [self._answer for _ in clips]
+
+
+class _Behind(_Instead):
+    """Hands the clip on with what its voice said before."""
+
+    def __init__(self, engine: SpeechEngine, piece: Piece) -> None:
+        super().__init__(engine)
+        self._piece = piece
+
+    def transcribe(self, clips: Sequence[Clip], options: RecognitionOptions) -> list[Recognition]:
+        before = self._piece.earlier()
+        return self._engine.transcribe([replace(clip, before=before) for clip in clips], options)

@@ -229,6 +229,11 @@ def window_frames(length_ms: int, *, margin_ms: int, shortest_ms: int) -> int:
     return min(_LONGEST_FRAMES, frames + frames % 2)
 
 
+def part_of(states: NDArray[np.float32], first_ms: int, end_ms: int) -> NDArray[np.float32]:
+    """Encoder states of all windows between two times from their start, shape [windows, steps, 512]."""
+    return np.ascontiguousarray(states[:, first_ms // _TOKEN_MS : -(-end_ms // _TOKEN_MS)])
+
+
 def samples_of(milliseconds: int) -> int:
     """Samples at 16 kHz."""
     return milliseconds * SAMPLE_RATE_HERTZ // 1000

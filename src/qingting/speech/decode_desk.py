@@ -105,3 +105,12 @@ class DecodeDesk:
         with self._lock:
             self._running -= 1
             self._partials -= partial
+
+
+def hand_on(done: Future[_R], future: Future[_R]) -> None:
+    """Give the answer or the error of a future that is done to another one."""
+    error = None if done.cancelled() else done.exception()
+    if done.cancelled() or error is not None:
+        future.set_exception(error or RuntimeError("the decode was cancelled"))
+    else:
+        future.set_result(done.result())

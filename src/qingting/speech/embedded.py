@@ -17,7 +17,7 @@ from qingting.speech import _weights
 from qingting.speech._units import is_han, units
 from qingting.speech.engine import SAMPLE_RATE_HERTZ, Capabilities, Clip, Recognition, RecognitionOptions, SpeechEngine
 from qingting.speech.guards import FASTEST_UNITS_PER_SECOND, find_hot_word_leak, find_loops, find_prompt_echo
-from qingting.speech.packing import Window, pack, unpack
+from qingting.speech.packing import Placed, Window, pack, unpack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +51,10 @@ class EmbeddedSettings:
     """Windows decoded together: each step reads the decoder's weights once for all."""
     english_probability: float = 0.6
     """A window is decoded as English from this probability on, when no language is forced."""
+    behind_ms: int = 15_000
+    """A clip and earlier sound of its voice before it fill at most this; a longer clip stands alone."""
+    lead_ms: int = 300
+    """The decoder sees so much of the gap between earlier sound and the clip."""
     least_log_probability: float = -1.0
     """A window under this mean is decoded again clip by clip."""
 
@@ -98,6 +102,7 @@ class EmbeddedEngine(SpeechEngine):
             longest_clip_seconds=29.0,
             preferred_batch=32,
             live=True,
+            context_seconds=14.0,
         )
 
     def warm_up(self) -> None:
@@ -108,7 +113,8 @@ class EmbeddedEngine(SpeechEngine):
         """Transcribe clips of up to 29 s each; see SpeechEngine.transcribe.
 
         Windows that looped, hit the token limit, came out improbable, or left a clip with
-        clear sound empty are decoded again clip by clip, at most twice.
+        clear sound empty are decoded again clip by clip, at most twice. A clip with earlier sound of its voice
+        (Clip.before) has a window of its own, in which that sound comes first.
         """
         self._check(clips, options)
         if not clips:
@@ -171,10 +177,13 @@ class _Job:
         settings = self._settings
         order = [index for index, clip in enumerate(self._clips) if _has_sound(clip)]
         attempts: dict[int, _Attempt] = {}
-        windows = self._shared_windows(order)
+        behind = [index for index in order if self._earlier(index)]
+        windows = self._shared_windows([index for index in order if index not in behind])
         for first in windows_in_batches(windows, self._lengths, settings.batch_windows):
             attempts.update(self._decode(first, prompt=True, shortest_ms=settings.shortest_ms))
-        shared = {index for window in windows if len(window) > 1 for index in window}
+        for index in behind:
+            attempts.update(self._decode_behind(index))
+        shared = {*behind, *(index for window in windows if len(window) > 1 for index in window)}
         self._again(attempts, [i for i in order if i in shared], shortest_ms=settings.shortest_ms, prompt=True)
         self._again(attempts, order, shortest_ms=30_000, prompt=False)
         return [self._recognition(attempts.get(index)) for index in range(len(self._clips))]
@@ -206,13 +215,52 @@ class _Job:
         longest = max(window.length_ms for window in packed)
         frames = window_frames(longest, margin_ms=settings.margin_ms, shortest_ms=shortest_ms)
         states = self._model.encode([self._samples(w, c) for w, c in zip(packed, windows, strict=True)], frames)
+        return self._write(states, packed, windows, prompt=prompt)
+
+    def _earlier(self, index: int) -> list[NDArray[np.float32]]:
+        """The latest earlier sound of a clip's voice that finds room in the clip's window, oldest first."""
+        per_ms = SAMPLE_RATE_HERTZ // 1000
+        room_ms = self._settings.behind_ms - self._lengths[index]
+        found: list[NDArray[np.float32]] = []
+        for samples in reversed(self._clips[index].before):
+            room_ms -= len(samples) // per_ms + self._settings.gap_ms
+            if room_ms < 0:
+                break
+            found.insert(0, samples)
+        return found
+
+    def _decode_behind(self, index: int) -> dict[int, _Attempt]:
+        """Decode one clip behind earlier sound of its voice.
+
+        The encoder hears both and so knows the voice; the decoder is shown the states of the clip alone, so that
+        the earlier words cost no decoding and cannot come to stand here.
+        """
+        from qingting.speech._whisper import part_of, window_frames
+
+        settings, per_ms = self._settings, SAMPLE_RATE_HERTZ // 1000
+        gap = np.zeros(settings.gap_ms * per_ms, dtype=np.float32)
+        sound = [part for samples in self._earlier(index) for part in (samples, gap)]
+        start_ms = sum(len(part) for part in sound) // per_ms
+        end_ms = start_ms + self._lengths[index]
+        frames = window_frames(end_ms, margin_ms=settings.margin_ms, shortest_ms=settings.shortest_ms)
+        states = self._model.encode([np.concatenate([*sound, self._clips[index].samples])], frames)
+        first_ms = max(0, start_ms - settings.lead_ms) // 20 * 20
+        states = part_of(states, first_ms, end_ms + settings.margin_ms)
+        place = Placed(clip=0, start_ms=start_ms - first_ms, end_ms=end_ms - first_ms)
+        return self._write(states, [Window(placed=(place,))], [[index]], prompt=True)
+
+    def _write(
+        self, states: NDArray[np.float32], packed: Sequence[Window], windows: Sequence[Sequence[int]], *, prompt: bool
+    ) -> dict[int, _Attempt]:
+        """The words of encoded windows, given back to their clips."""
+        settings = self._settings
         languages = self._languages(states)
         decoded = self._model.generate(
             states,
             languages=languages,
             prompt=self._prompt(languages) if prompt else "",
             beam=settings.beam,
-            limit_tokens=_token_limit(longest),
+            limit_tokens=_token_limit(max(window.length_ms for window in packed)),
         )
         lengths = [window.length_ms for window in packed]
         words = self._model.align(states, decoded, languages=languages, lengths_ms=lengths)

@@ -39,6 +39,8 @@ class Capabilities:
     """Clips per transcribe() call at which it is most efficient."""
     live: bool
     """Whether it is fast enough to be asked again while someone speaks."""
+    context_seconds: float = 0.0
+    """Seconds of a voice's earlier sound (Clip.before) that help it; 0: it makes no use of any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,8 @@ class Clip:
     voice: str = ""
     """Opaque key of who speaks: an engine that decodes clips together does so per voice only,
     so that no word can come to stand with another speaker."""
+    before: tuple[NDArray[np.float32], ...] = ()
+    """What the same voice said before, oldest first, as `samples`: it may help, its words are not asked for."""
 
     @property
     def seconds(self) -> float:

@@ -2,9 +2,9 @@
 
 Voice activity (a SpeechGate) says when an utterance begins and ends. While it goes on it is decoded again from
 its start after every second of new speech, but only when the engine is idle; what two decodes agree on
-is stable. The utterance's own decode goes through the recogniser like a recording's, so that both give
-the same text. The core knows no clock and no thread: feed() and poll() take and give, a DecodeDesk
-decodes, and call time is counted in samples.
+is stable. The utterance's own decode goes through the recogniser like a recording's, so that both give the
+same text; an engine that gains by it hears what the party said before (Capabilities.context_seconds). The core
+knows no clock and no thread: feed() and poll() take and give, a DecodeDesk decodes; call time counts in samples.
 
 Cost: for each second of speech at most one partial decode at the rate of `every_ms`, one at a pause, and
 one per `window_ms` to freeze the text before a pause; `StreamOptions.cost_factor` bounds the sound that is decoded.
@@ -23,10 +23,11 @@ import numpy as np
 
 from qingting.errors import InputError
 from qingting.model.transcript import Flag, Utterance
+from qingting.speech._earlier_sound import EarlierSound
 from qingting.speech._span_decode import PartialAnswer, Piece, as_pcm, decode_final, decode_partial, refused
 from qingting.speech._units import units
 from qingting.speech.agreement import StablePrefix, revised_units
-from qingting.speech.decode_desk import DecodeDesk
+from qingting.speech.decode_desk import DecodeDesk, hand_on
 from qingting.speech.engine import Recognition, SpeechEngine
 from qingting.speech.stream_events import Final, Partial, SpeechDiscarded, SpeechStarted, StreamEvent
 from qingting.speech.stream_options import SpeechGate, StreamCounts, StreamOptions
@@ -59,9 +60,10 @@ class _Running:
     decoded_until_ms: int
     asked_at_ms: int = -1_000_000
     future: Future[PartialAnswer] | None = None
-    asked: tuple[int, int] = (0, 0)
+    asked: tuple[int, int, int] = (0, 0, 0)
+    """Beginning and end of the sound a decode was asked for, and the version of what was said before."""
     freezing: bool = False
-    known: tuple[tuple[int, int], Recognition] | None = None
+    known: tuple[tuple[int, int, int], Recognition] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,7 @@ class PartyStream:
         self._options = options or StreamOptions()
         self._wake = wake
         self._live = engine.capabilities.live
+        self._earlier = EarlierSound(engine.capabilities.context_seconds, gate.rate_hertz)
         self._running: dict[int, _Running] = {}
         self._ending: deque[_Ending] = deque()
         self._last_end_ms: int | None = None
@@ -113,8 +116,10 @@ class PartyStream:
     @property
     def settled_ms(self) -> int:
         """Every utterance that begins before this call time was told."""
-        waiting = [*self._running, *(ending.span.start_ms for ending in self._ending)]
-        return min([self._gate.quiet_until_ms, *waiting])
+        quiet_ms = self._gate.quiet_until_ms
+        if not self._running and not self._ending:
+            return quiet_ms
+        return min([quiet_ms, *self._running, *(ending.span.start_ms for ending in self._ending)])
 
     @property
     def done(self) -> bool:
@@ -135,13 +140,14 @@ class PartyStream:
             self._fed += piece.size
             events += self._hear(self._gate.feed(piece))
             events += self.poll()
-        return events + self.poll()
+        return events
 
     def poll(self) -> list[StreamEvent]:
         """Return what decodes have told since the last call."""
         events: list[StreamEvent] = []
         for running in self._running.values():
-            events += self._partial_of(running)
+            if running.future is not None:
+                events += self._partial_of(running)
         while self._ending and self._ending[0].future.done():
             events.append(self._end(self._ending.popleft()))
         return events
@@ -196,6 +202,8 @@ class PartyStream:
     def _hear(self, told: Sequence[tuple[SpeechSpan, VoiceFacts]]) -> list[StreamEvent]:
         """Follow the gate: beginnings, ends, what was no speech after all, and what is due to be decoded."""
         open_starts = self._gate.open_starts_ms
+        if not (told or open_starts or self._running):
+            return []
         starts = [*(span.start_ms for span, _ in told), *open_starts]
         events: list[StreamEvent] = [self._discard(start) for start in list(self._running) if start not in starts]
         for index, (span, voice) in enumerate(told):
@@ -232,11 +240,12 @@ class PartyStream:
         if next_start_ms is not None:
             until_ms = min(until_ms, (span.end_ms + next_start_ms) // 2)
         self._last_end_ms = span.end_ms
-        asked = (from_ms, until_ms)
+        asked, piece = (from_ms, until_ms, self._earlier.version), self._piece(from_ms, until_ms)
+        self._earlier.add(piece.samples, voice)
         decode = partial(
             decode_final,
             self._engine,
-            self._piece(*asked),
+            piece,
             span,
             voice,
             self._options.recognition,
@@ -253,7 +262,9 @@ class PartyStream:
         self._call_when_done(future)
         self._ending.append(_Ending(span=span, voice=voice, stable_text=running.prefix.text, future=future))
 
-    def _answered(self, running: _Running, asked: tuple[int, int], decode: _Decode) -> Future[Utterance | None] | None:
+    def _answered(
+        self, running: _Running, asked: tuple[int, int, int], decode: _Decode
+    ) -> Future[Utterance | None] | None:
         """The utterance from a decode in the pause, done or under way, of the very same sound; None without one."""
         future: Future[Utterance | None] = Future()
         if running.known is not None and running.known[0] == asked:
@@ -266,7 +277,7 @@ class PartyStream:
             if not future.set_running_or_notify_cancel():
                 return
             if done.cancelled() or done.exception() is not None:
-                self._desk.final(decode).add_done_callback(lambda again: _hand_on(again, future))
+                self._desk.final(decode).add_done_callback(lambda again: hand_on(again, future))
             else:
                 future.set_result(decode(known=done.result().recognition))
 
@@ -292,7 +303,8 @@ class PartyStream:
             return
         self.counts.partial_decodes += 1
         self.counts.decoded_ms += until_ms - from_ms
-        running.future, running.asked, running.freezing = future, (from_ms, until_ms), freezing
+        running.future, running.freezing = future, freezing
+        running.asked = (from_ms, until_ms, self._earlier.version)
         running.asked_at_ms = self.now_ms
         running.decoded_until_ms = until_ms
         self._call_when_done(future)
@@ -377,17 +389,10 @@ class PartyStream:
             samples=self._gate.sound(from_ms, until_ms),
             rate_hertz=self._gate.rate_hertz,
             from_ms=from_ms,
+            before=self._earlier.pieces,
         )
 
     def _call_when_done(self, future: Future[Any]) -> None:
         wake = self._wake
         if wake is not None:
             future.add_done_callback(lambda _: wake())
-
-
-def _hand_on(done: Future[Utterance | None], future: Future[Utterance | None]) -> None:
-    error = None if done.cancelled() else done.exception()
-    if done.cancelled() or error is not None:
-        future.set_exception(error or RuntimeError("the decode was cancelled"))
-    else:
-        future.set_result(done.result())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from difflib import SequenceMatcher
 
 import numpy as np
@@ -23,8 +24,8 @@ def check_engine(engine: SpeechEngine, *, speech: Sequence[Clip] = ()) -> None:
     Checked: identity and capabilities are complete and stable; no clips, silence, noise, a
     tone and a clip of 10 ms are answered; one answer per clip, in order; word times rise and
     stay inside the clip; nothing is claimed that the capabilities deny; the samples are left
-    alone; two threads may ask at once. `speech` adds real speech, at least two unlike clips
-    make the order check sharp. Raises AssertionError.
+    alone, earlier sound changes nothing of this; two threads may ask at once. `speech` adds real
+    speech, at least two unlike clips make the order check sharp. Raises AssertionError.
     """
     identity, capabilities = engine.identity, engine.capabilities
     _check_identity(engine)
@@ -36,6 +37,8 @@ def check_engine(engine: SpeechEngine, *, speech: Sequence[Clip] = ()) -> None:
     # What an engine makes of noise may vary; what it makes of speech may not.
     first = len(clips) - len(speech) if len(speech) > 1 else 0
     _check_order(alone[first:], together[first:])
+    # Earlier sound may help an engine; it answers for the clip alone.
+    _ask(engine, [replace(clips[-1], before=(clips[0].samples, clips[2].samples))])
     _check_two_threads(engine, clips)
     _expect(engine.identity == identity, "`identity` changed while it worked")
     _expect(engine.capabilities == capabilities, "`capabilities` changed while it worked")
@@ -52,6 +55,7 @@ def _check_capabilities(capabilities: Capabilities) -> None:
     for language in capabilities.languages:
         _expect(bool(_LANGUAGE.fullmatch(language)), "`capabilities.languages` must be ISO 639-1 codes or yue")
     _expect(capabilities.longest_clip_seconds > 0, "`capabilities.longest_clip_seconds` must be positive")
+    _expect(capabilities.context_seconds >= 0, "`capabilities.context_seconds` must not be negative")
     _expect(capabilities.preferred_batch >= 1, "`capabilities.preferred_batch` must be at least 1")
 
 

@@ -1,5 +1,7 @@
 """How the engine packs, checks and decodes again, with a model that plays a script."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ class FakeModel:
     def __init__(self, script, languages=None):
         self.script = script
         self.windows = []
+        self.sounds = []
         self.prompts = []
         self.frames = []
         self.limits = []
@@ -29,7 +32,9 @@ class FakeModel:
     def encode(self, windows, frames):
         self.frames.append(frames)
         self.pending = [self._clips(samples) for samples in windows]
-        return np.zeros((len(windows), 2, 2), np.float32)
+        self.sounds.extend([level for level, _, _ in window] for window in self.pending)
+        steps = np.arange(frames // 2, dtype=np.float32)[np.newaxis, :, np.newaxis]
+        return np.repeat(steps, len(windows), axis=0)
 
     def _clips(self, samples):
         found = []
@@ -39,10 +44,15 @@ class FakeModel:
             found.append((level, int(at[0]) // 16, int(at[-1] + 1) // 16))
         return found
 
+    def _seen(self, window, times):
+        """Clips within the states shown, with times from the first of these."""
+        return [(n, s - times[0], e - times[0]) for n, s, e in window if times[0] <= s and e <= times[-1] + 20]
+
     def languages(self, states):
         return [self.language] * len(states)
 
     def generate(self, states, *, languages, prompt, beam, limit_tokens):
+        self.pending = [self._seen(window, row[:, 0] * 20) for window, row in zip(self.pending, states, strict=True)]
         self.windows.extend([level for level, _, _ in window] for window in self.pending)
         self.prompts.append(prompt)
         self.limits.append(limit_tokens)
@@ -208,6 +218,45 @@ def test_foreign_failures_are_wrapped_without_their_words():
     with pytest.raises(EngineAnswerError, match="KeyError") as caught:
         engine.transcribe([clip(1)], RecognitionOptions())
     assert caught.value.__cause__ is not None
+
+
+def behind(level: int, *before: Clip, seconds: float = 2.0) -> Clip:
+    return replace(clip(level, seconds), before=tuple(one.samples for one in before))
+
+
+def test_earlier_sound_is_heard_and_its_words_are_not_told():
+    script = {1: ["你好"], 2: ["我要退款"], 3: ["好的"]}
+    (answer,), model = run(script, [behind(3, clip(1), clip(2))])
+    assert answer.text == "好的"
+    assert model.sounds == [[1, 2, 3]]
+    assert model.windows == [[3]]
+    assert 0 <= answer.words[0].start_ms < answer.words[-1].end_ms <= 2000
+    assert model.limits == [16 + 28]
+
+
+def test_only_the_latest_earlier_sound_that_finds_room_is_heard():
+    script = {n: ["我要退款好吗"] for n in range(1, 6)}
+    _, model = run(script, [behind(5, clip(1, 5.0), clip(2, 5.0), clip(3, 3.0), seconds=6.0)])
+    assert model.sounds == [[2, 3, 5]]
+    _, model = run(script, [behind(5, clip(1, 5.0), clip(2, 9.0), seconds=6.0)])
+    assert model.sounds == [[5]]
+
+
+def test_a_doubtful_answer_behind_earlier_sound_is_decoded_alone():
+    (answer,), model = run({1: ["你好"], 2: [LOOP, "我要退款"]}, [behind(2, clip(1))])
+    assert answer.text == "我要退款"
+    assert model.sounds == [[1, 2], [2]]
+
+
+def test_hot_words_are_told_to_clips_behind_earlier_sound_too():
+    _, model = run({1: ["你好"], 2: ["退款"]}, [behind(2, clip(1))], RecognitionOptions(hot_words=("青听",)))
+    assert model.prompts == [CHINESE_PROMPT + "青听"]
+
+
+def test_clips_with_and_without_earlier_sound_keep_their_order():
+    script = {1: ["你好"], 2: ["我要退款"], 3: ["好的"], 4: ["再见"]}
+    answers, _ = run(script, [clip(2), behind(3, clip(1)), clip(4)])
+    assert [answer.text for answer in answers] == ["我要退款", "好的", "再见"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from qingting.speech import qwen3_local, qwen3_weights
 from qingting.speech.engine import Clip, RecognitionOptions
 from qingting.speech.qwen3_local import Qwen3LocalEngine, Qwen3LocalSettings, batches_of_equal_length
 
-pytestmark = [pytest.mark.usefixtures("qwen_libraries"), pytest.mark.xdist_group("qwen3")]
+pytestmark = pytest.mark.usefixtures("qwen_libraries")
 
 
 @dataclass

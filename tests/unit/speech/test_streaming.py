@@ -29,6 +29,7 @@ class PlannedGate:
 
     rate_hertz = RATE
     party = "left"
+    told_after_ms = 480
 
     def __init__(self, *plan, tones=()):
         self.plan = list(plan)
@@ -63,7 +64,7 @@ class PlannedGate:
 
     def feed(self, samples):
         self.heard = np.concatenate([self.heard, samples])
-        return self._tell(self.now_ms - 480)
+        return self._tell(self.now_ms - self.told_after_ms)
 
     def finish(self):
         told = self._tell(self.now_ms)
@@ -80,11 +81,19 @@ class PlannedGate:
         return spans
 
 
+def told(samples):
+    """First and last call time of a piece of `ramp`."""
+    times = np.rint(samples * 32768).astype(int)
+    return int(times.min()) * 10, int(times.max()) * 10 + 10
+
+
 class Listener(SpeechEngine):
     """Says a character per 250 ms of call time, which it reads from the samples' values (see `ramp`)."""
 
-    def __init__(self, *, live=True, mumble=False):
+    def __init__(self, *, live=True, mumble=False, context_seconds=0.0):
         self.clips = []
+        self.before = []
+        self.context_seconds = context_seconds
         self.fail = {}
         self.live = live
         self.mumble = mumble
@@ -97,14 +106,14 @@ class Listener(SpeechEngine):
     def capabilities(self):
         return Capabilities(
             languages=("zh",), word_times=False, confidence=False, hot_words=True, longest_clip_seconds=29.0,
-            preferred_batch=8, live=self.live,
+            preferred_batch=8, live=self.live, context_seconds=self.context_seconds,
         )  # fmt: skip
 
     def transcribe(self, clips, options):
         (clip,) = clips
-        times = np.rint(clip.samples * 32768).astype(int)
-        first, last = int(times.min()) * 10, int(times.max()) * 10 + 10
+        first, last = told(clip.samples)
         self.clips.append((first, last))
+        self.before.append([told(samples) for samples in clip.before])
         error = self.fail.get(len(self.clips))
         if error is not None:
             raise error
@@ -274,6 +283,46 @@ def test_the_answer_of_the_pause_is_the_final():
     without, _ = open_stream((1000, 2500), pause_ms=0)
     assert finals(play(without, ramp(4))) == [final]
     assert without.counts.final_decodes == 1
+
+
+PLAN = [(1000, 2500), (4000, 6000), (7500, 9000), (10_500, 12_000)]
+
+
+def test_an_engine_that_makes_no_use_of_earlier_sound_gets_none():
+    stream, engine = open_stream(*PLAN)
+    play(stream, ramp(13))
+    assert len(engine.before) > 4
+    assert not any(engine.before)
+
+
+def test_every_decode_of_an_utterance_has_the_same_bounded_earlier_sound():
+    stream, engine = open_stream(*PLAN, engine=Listener(context_seconds=4.5))
+    play(stream, ramp(13))
+    expected = {1000: [], 4000: [(850, 2650)], 7500: [(850, 2650), (3850, 6150)], 10_500: [(3850, 6150), (7350, 9150)]}
+    heard = {start: [] for start in expected}
+    for (first, _), before in zip(engine.clips, engine.before, strict=True):
+        heard[first + 150].append(before)
+    assert {start: decodes[0] for start, decodes in heard.items()} == expected
+    assert all(before == decodes[0] for decodes in heard.values() for before in decodes)
+    assert stream.counts.reused_decodes == 4
+
+
+def test_a_final_has_the_same_earlier_sound_whether_decoded_in_the_pause_or_afterwards():
+    stream, engine = open_stream(*PLAN, engine=Listener(context_seconds=4.5), pause_ms=0)
+    play(stream, ramp(13))
+    assert stream.counts.final_decodes == 4
+    last = dict(zip(engine.clips, engine.before, strict=True))
+    assert last[10_350, 12_150] == [(3850, 6150), (7350, 9150)]
+
+
+def test_an_answer_of_the_pause_with_other_earlier_sound_is_not_the_final():
+    engine, gate = Listener(context_seconds=9), PlannedGate((1000, 2500), (3000, 3400))
+    gate.told_after_ms = 1500
+    stream = PartyStream(engine, gate, DecodeDesk(SameThreadExecutor()))
+    events = play(stream, ramp(6))
+    assert [spoken.start_ms for spoken in finals(events)] == [1000, 3000]
+    asked = [before for clip, before in zip(engine.clips, engine.before, strict=True) if clip == (2850, 3550)]
+    assert asked == [[], [(850, 2650)]]
 
 
 def test_speech_that_goes_on_after_a_pause_is_one_utterance():
