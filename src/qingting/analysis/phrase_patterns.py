@@ -2,6 +2,8 @@
 
     (还有|还要)(什么|啥|别的)?<help>      alternatives, optional parts, a named slot
     通话…录音                            `…`: at most a few other characters of the same sentence
+    !(礼|崇)拜了                         hides phrases of the same list that stand within it
+    白白(啊|了)?$                        found only where a clause ends
 
 The result is plain phrases, so that one search finds all of them wherever lexicons are used.
 """

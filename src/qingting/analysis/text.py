@@ -23,6 +23,10 @@ GAP = "…"
 GAP_CHARACTERS = 6
 """So many characters may stand in a gap."""
 CLAUSE_ENDS = SENTENCE_ENDS | frozenset("，,、：:…")
+HIDES = "!"
+"""Begins a phrase that only hides: phrases of its label within it do not count (礼拜了 hides 拜了)."""
+AT_END = "$"
+"""Ends a phrase that is found only where a clause ends: 白白 is a goodbye at the end alone."""
 
 
 @lru_cache(maxsize=8192)
@@ -176,7 +180,8 @@ class PhraseBook:
     """All phrases of all analyzers, and where they stand in an utterance.
 
     A phrase with `…` is found where its parts stand in order within a sentence, at most
-    GAP_CHARACTERS between them. Built once and shared by every call; immutable afterwards.
+    GAP_CHARACTERS between them; see HIDES and AT_END for the other marks. Built once and
+    shared by every call; immutable afterwards.
     """
 
     def __init__(self, phrases: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
@@ -192,7 +197,7 @@ class PhraseBook:
         found: dict[tuple[str, str], list[Hit]] = {}
         for owner in self._owners:
             owner.find(text, found)
-        return {key: _longest(hits) for key, hits in found.items()}
+        return {key: kept for key, hits in found.items() if (kept := _shown(_longest(hits)))}
 
     def find_read(self, text: NormalText, reading: Reading, *, as_spoken: Collection[str]) -> Hits:
         """Hits of the text and of another reading of it; owners in `as_spoken` get those of the text alone."""
@@ -317,9 +322,27 @@ class _Parts:
 
 
 def _add(found: dict[tuple[str, str], list[Hit]], key: _Key, text: NormalText, start: int, end: int) -> None:
+    phrase = key[2]
+    if phrase.endswith(AT_END):
+        if not _ends_clause(text, end):
+            return
+        phrase = phrase[: -len(AT_END)]
     start_char, end_char = text.back(start, end)
-    hit = Hit(start_char=start_char, end_char=end_char, phrase=key[2], normal_start=start, normal_end=end)
+    hit = Hit(start_char=start_char, end_char=end_char, phrase=phrase, normal_start=start, normal_end=end)
     found.setdefault(key[:2], []).append(hit)
+
+
+def _ends_clause(text: NormalText, end: int) -> bool:
+    if end == len(text.text):
+        return True
+    return any(character in CLAUSE_ENDS for character in text.source[text.offsets[end - 1] + 1 : text.offsets[end]])
+
+
+def _shown(hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+    """Leave out the phrases that only hide others."""
+    if not any(hit.phrase.startswith(HIDES) for hit in hits):
+        return hits
+    return tuple(hit for hit in hits if not hit.phrase.startswith(HIDES))
 
 
 def _within_sentence(text: NormalText, start: int, end: int) -> bool:

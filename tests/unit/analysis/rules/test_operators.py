@@ -56,6 +56,8 @@ TABLE: dict[str, tuple[object, object, object]] = {
     "words inside": ({"words": {"any": ["保证"], "ignore_inside": ["保证金"]}}, ["坐席：我保证"], ["坐席：保证金"]),
     "words meant": ({"words": {"any": ["不满意"], "meant": True}}, ["客户：我不满意"], ["客户：我没有不满意"]),
     "words lexicon": ({"words": {"lexicons": ["customer_negative"]}}, ["客户：你们太慢了"], ["客户：挺快的"]),
+    "words lexicon inside": ({"words": {"lexicons": ["farewell"]}}, ["坐席：那拜了"], ["坐席：下个礼拜了"]),
+    "words lexicon end": ({"words": {"lexicons": ["farewell"]}}, ["坐席：慢走"], ["坐席：白白浪费"]),
     "words latin": ({"words": ["ok"]}, ["客户：OK 可以"], ["客户：facebook"]),
     "homophones": ({"words": {"any": ["我要投诉"], "homophones": True}}, ["客户：我要头诉你"], ["客户：我要透露"]),
     "homophones off": ({"words": ["我要投诉"]}, ["客户：我要投诉"], ["客户：我要头诉"]),

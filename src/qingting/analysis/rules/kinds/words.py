@@ -12,7 +12,7 @@ from qingting.analysis.findings import apart, words_evidence
 from qingting.analysis.lexicon import lexicon
 from qingting.analysis.rules.kinds.base import Eye, Found, Kind, Term, TermHit
 from qingting.analysis.rules.model import Condition, Homophones
-from qingting.analysis.text import PhraseBook, normalise
+from qingting.analysis.text import AT_END, HIDES, PhraseBook, normalise
 from qingting.analysis.usage import Use, use_of
 from qingting.analysis.wording import at, quoted
 
@@ -130,13 +130,16 @@ class WordsKind(Kind):
         options = condition.options
         assert isinstance(options, WordsOptions)  # noqa: S101  built by the loader from Options
         self.options = options
-        lexicons = tuple(word for name in options.lexicons for word in lexicon(name))
+        said = [word for name in options.lexicons for word in lexicon(name)]
+        # Terms have no place: what counts at the end of a clause alone is left out.
+        lexicons = tuple(word for word in said if not word.startswith(HIDES) and not word.endswith(AT_END))
+        hiding = (word.removeprefix(HIDES) for word in said if word.startswith(HIDES))
         self._words = (*options.all, *options.some, *options.none, *options.any, *lexicons)
         self._several = bool(options.all or options.some)
         wanted = len(options.all) or (options.needed if options.some else 0)
         self.needs_terms = wanted if options.within is Within.CALL else 0
         self._in_one = wanted if options.within is Within.UTTERANCE else 0
-        barred = {"without": options.without, "inside": options.ignore_inside}
+        barred = {"without": options.without, "inside": (*options.ignore_inside, *hiding)}
         self._barred = PhraseBook({"": barred}) if any(barred.values()) else None
         self._eye = _WordsEye(self)
 
