@@ -22,8 +22,6 @@ INSTALLATION = ("python3 -m venv", ".venv/bin/pip install", ".venv/bin/qingting 
 SERVICE_PAGE = ROOT / "docs" / "how-to" / "service.md"
 """tests/end_to_end/test_service_page.py runs its commands, in one shell."""
 
-pytestmark = pytest.mark.xdist_group("engine")
-
 
 def blocks(name: str, language: str) -> list[str]:
     return [text for kind, text in BLOCK.findall((ROOT / name).read_text(encoding="utf-8")) if kind == language]

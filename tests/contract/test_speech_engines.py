@@ -19,11 +19,7 @@ def wrapped(engine):
     return MeteredEngine(FallbackEngine(RetryingEngine(LimitedEngine(CheckedEngine(engine), concurrent=1)), engine))
 
 
-def in_its_group(name):
-    return pytest.param(name, marks=pytest.mark.xdist_group("qwen3")) if name == "qwen3-local" else name
-
-
-@pytest.fixture(scope="module", params=[in_its_group(name) for name in engine_names()])
+@pytest.fixture(scope="module", params=engine_names())
 def inner(request, tmp_path_factory):
     sections = {}
     if request.param == "qwen3-local":

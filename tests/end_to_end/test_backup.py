@@ -18,7 +18,7 @@ from qingting.report.verify import verify
 from qingting.testing import sample_calls
 from qingting.testing.service_process import service_process
 
-pytestmark = [pytest.mark.xdist_group("engine"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 BEFORE, DURING = 4, 60
 """Calls whose reports are there when the backup begins, and calls sent meanwhile."""

@@ -14,8 +14,6 @@ import pytest
 
 from qingting.testing import SampleCall, sample_calls
 
-pytestmark = pytest.mark.xdist_group("engine")
-
 
 def qingting(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

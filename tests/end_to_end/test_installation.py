@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("installation")]
+pytestmark = pytest.mark.timeout(900)
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:

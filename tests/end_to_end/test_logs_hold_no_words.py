@@ -13,7 +13,7 @@ from qingting.errors import QingtingError
 from qingting.testing import sample_calls
 from qingting.testing.service_process import ServiceProcess, service_process
 
-pytestmark = [pytest.mark.xdist_group("engine"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 CUSTOMER, AGENT, TEAM = "KH-77881234", "工号XZ9207", "保密班组"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")

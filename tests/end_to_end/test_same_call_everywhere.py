@@ -17,7 +17,7 @@ from qingting.testing import SampleCall, sample_calls
 from qingting.testing.postgres import PostgresServer
 from qingting.testing.service_process import ServiceProcess, service_process
 
-pytestmark = [pytest.mark.xdist_group("engine"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 CALLS = ("absolute_promise", "refund_late_answer")
 """One mixed recording, one with a channel per party."""

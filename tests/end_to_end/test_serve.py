@@ -18,7 +18,7 @@ from qingting.storage.database import Database
 from qingting.testing.installation import wait_until
 from qingting.testing.service_process import ServiceProcess, service_process
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.timeout(300)
 
 WORKER = re.compile(r"worker \S+ starts")
 

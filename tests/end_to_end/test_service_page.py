@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "service.md").read_text(encoding="utf-8")
 
 pytestmark = [
-    pytest.mark.xdist_group("engine"),
     pytest.mark.timeout(600),
     pytest.mark.skipif(shutil.which("curl") is None, reason="the page uses curl"),
 ]

@@ -19,7 +19,6 @@ from qingting.speech.qwen3_prompt import language_code
 from qingting.speech.recognizer import Recognizer, RecognizerOptions
 from qingting.testing import ScriptedEngine
 
-pytestmark = pytest.mark.xdist_group("qwen3")
 SPOKEN = ("greeting", "order", "misheard", "english", "cantonese")
 
 

@@ -17,7 +17,6 @@ from qingting.speech.qwen3_local import Qwen3LocalEngine, Qwen3LocalSettings
 from qingting.speech.qwen3_prompt import language_code
 from qingting.testing import check_engine
 
-pytestmark = pytest.mark.xdist_group("qwen3")
 ANY = RecognitionOptions()
 
 

@@ -42,7 +42,6 @@ def test_without_the_extra_the_command_is_named(monkeypatch, tmp_path):
     assert "qingting[qwen]" in caught.value.remedy
 
 
-@pytest.mark.xdist_group("qwen3")
 def test_checkpoints_are_made_once(tiny):
     before = (tiny.native / "model.safetensors").stat().st_mtime_ns
     again = tiny_qwen3(tiny.native.parents[1])
