@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Table, false, or_, tuple_
@@ -44,9 +45,11 @@ def after_day_key(table: FromClause, key: str) -> ColumnElement[bool]:
 
 def insert_for(connection: Connection, table: Table) -> Any:
     """Begin an INSERT that may carry `on_conflict_do_nothing` or `on_conflict_do_update`."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+    return _insert(connection.dialect.name, table)
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def add_up(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -57,17 +60,23 @@ def add_up(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
     if not rows:
         return
     keys = [column.name for column in table.primary_key]
-    statement = insert_for(connection, table)
-    given = set(rows[0])
+    statement = _adding(connection.dialect.name, table, frozenset(rows[0]))
+    connection.execute(statement, sorted(rows, key=lambda row: tuple(row[key] for key in keys)))
+
+
+@cache
+def _adding(dialect: str, table: Table, given: frozenset[str]) -> Any:
+    """The statement of add_up: every report needs the same few, and making one costs more than running it."""
+    statement = _insert(dialect, table)
     changed = {
         column.name: column + statement.excluded[column.name]
         if column.type.python_type in (int, float)
         else statement.excluded[column.name]
         for column in table.columns
-        if column.name in given and column.name not in keys
+        if column.name in given and not column.primary_key
     }
-    statement = statement.on_conflict_do_update(index_elements=keys, set_=changed)
-    connection.execute(statement, sorted(rows, key=lambda row: tuple(row[key] for key in keys)))
+    keys = [column.name for column in table.primary_key]
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
 
 
 def within(reach: Reach, table: FromClause) -> ColumnElement[bool] | None:
