@@ -325,7 +325,7 @@ def replay(report: Report, plan: Plan) -> Report:
 
     A stored report carries everything that the analysis sees (words with times and flags, acoustic
     facts, roles, call data, desktop events), so that the same plan gives the same findings and score.
-    What only the stages before the analysis knew (notes on the sound, messages left out) is kept.
+    What only the stages before the analysis knew (notes on the sound, sound and messages left out) is kept.
     """
     return judge(
         call=report.call,
@@ -333,7 +333,7 @@ def replay(report: Report, plan: Plan) -> Report:
         roles=report.roles,
         transcript=report.transcript,
         plan=plan,
-        gaps=tuple(gap for gap in report.gaps if gap.what == "audio.note" or gap.what.startswith("chat.")),
+        gaps=tuple(gap for gap in report.gaps if gap.what.startswith(("audio.", "chat."))),
     )
 
 

@@ -6,84 +6,37 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from qingting.audio.decode import decode
 from qingting.audio.options import AudioLimits, AudioOptions
 from qingting.audio.source import open_source
-from qingting.client import QingtingClient
 from qingting.errors import NotFoundError
 from qingting.model.call import Role
 from qingting.testing.installation import wait_until
 from qingting.testing.live_client import LiveClient
 from qingting.testing.live_doors import TwilioCaller, at_rate, freeswitch_call
-from qingting.testing.samples import SampleCall, sample_call
-from qingting.testing.service_process import ServiceProcess, service_process
+from qingting.testing.samples import SampleCall
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("live")]
+if TYPE_CHECKING:
+    from tests.end_to_end.conftest import Centre, OpenCentre
 
-SAMPLE = "angry_escalation"
+pytestmark = pytest.mark.timeout(300)
+
+KNOWN = SAMPLE = "angry_escalation"
 SETTINGS = {
     "QINGTING_LIVE__RESUME_SECONDS": "2",
     "QINGTING_LIVE__IDLE_SECONDS": "4",
     "QINGTING_API__REQUESTS_PER_MINUTE": "0",
     "QINGTING_JOBS__LOST_AFTER_SECONDS": "2",
 }
-ROLES = ("agent", "customer")
-PROGRAM = (str(Path(__file__).parents[1] / "live_service.py"), SAMPLE)
-
-
-@pytest.fixture(scope="module")
-def sample() -> SampleCall:
-    return sample_call(SAMPLE)
-
-
-@pytest.fixture(scope="module")
-def sound(sample: SampleCall) -> tuple[NDArray[np.int16], int]:
-    decoded = decode(open_source(sample.audio_path, AudioLimits()), AudioOptions())
-    return decoded.pcm, decoded.rate_hertz
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    with service_process(tmp_path_factory.mktemp("live"), SETTINGS, program=PROGRAM) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def key(service: ServiceProcess) -> str:
-    return service.new_key("integrator")
-
-
-@pytest.fixture(scope="module")
-def api(service: ServiceProcess, key: str) -> Iterator[QingtingClient]:
-    client = QingtingClient(service.url, key)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def caller(
-    service: ServiceProcess, key: str, sample: SampleCall, sound: Any, request: pytest.FixtureRequest
-) -> LiveClient:
-    left = Role.AGENT if sample.script.party(Role.AGENT) == "left" else Role.CUSTOMER
-    return LiveClient(
-        url=service.url,
-        key=key,
-        call={"call_id": request.node.name[:100], "agent_id": "8012", "team": "售后"},
-        rate_hertz=sound[1],
-        roles=(left.value, left.other.value),
-    )
 
 
 def texts(utterances: list[dict[str, Any]]) -> list[str]:
@@ -95,11 +48,11 @@ def findings(told: list[dict[str, Any]]) -> list[str]:
 
 
 def test_a_call_tells_what_happens_and_leaves_its_report(
-    caller: LiveClient, api: QingtingClient, sound: Any, sample: SampleCall
+    caller: LiveClient, centre: Centre, sound: Any, sample: SampleCall
 ) -> None:
     asyncio.run(caller.play(sound[0], speed=16))
     (ready,) = caller.told("report")
-    inspection = api.report(str(caller.call["call_id"]))
+    inspection = centre.api.report(str(caller.call["call_id"]))
     report = inspection.report
     assert report is not None
     assert ready["score"] == report["score"]["total"]
@@ -114,12 +67,12 @@ def test_a_call_tells_what_happens_and_leaves_its_report(
     assert report["recording"]["duration_ms"] == sound[0].shape[1] * 1000 // sound[1]
 
 
-def test_a_lost_connection_goes_on_without_loss(caller: LiveClient, api: QingtingClient, sound: Any) -> None:
+def test_a_lost_connection_goes_on_without_loss(caller: LiveClient, centre: Centre, sound: Any) -> None:
     asyncio.run(caller.play(sound[0], speed=16, until_ms=30_000))
     asyncio.run(caller.resume(sound[0], speed=16))
     hello = caller.told("resumed")
     assert 0 < hello[0]["received_samples"] <= 30 * sound[1]
-    report = api.report(str(caller.call["call_id"])).report
+    report = centre.api.report(str(caller.call["call_id"])).report
     assert report is not None
     assert [one["text"] for one in caller.told("utterance")] == [
         one["text"] for one in report["transcript"]["utterances"]
@@ -129,18 +82,11 @@ def test_a_lost_connection_goes_on_without_loss(caller: LiveClient, api: Qingtin
     assert not any(gap["what"].startswith("audio") for gap in report["gaps"])
 
 
-def test_a_sender_that_vanishes_still_gets_a_report(caller: LiveClient, api: QingtingClient, sound: Any) -> None:
+def test_a_sender_that_vanishes_still_gets_a_report(caller: LiveClient, centre: Centre, sound: Any) -> None:
     asyncio.run(caller.play(sound[0], speed=None, until_ms=30_000))
     call_id = str(caller.call["call_id"])
 
-    def reported() -> bool:
-        with suppress(NotFoundError):
-            return api.report(call_id).report is not None
-        return False
-
-    wait_until(reported, seconds=60)
-    report = api.report(call_id).report
-    assert report is not None
+    report = centre.report_of(call_id)
     assert 20_000 <= report["recording"]["duration_ms"] <= 30_000
     with pytest.raises(NotFoundError):
         # After its end the token is good for a look at the events only while they are kept; another's never.
@@ -193,8 +139,8 @@ def test_what_is_no_call_is_refused_with_its_reason(caller: LiveClient, messages
     assert all(one["cause"] for one in fatal)
 
 
-def test_nobody_unknown_comes_in(service: ServiceProcess, caller: LiveClient, sound: Any) -> None:
-    for wrong in ("qt_0_wrong", service.new_key("integrator", "--scope", "calls:read")):
+def test_nobody_unknown_comes_in(centre: Centre, caller: LiveClient, sound: Any) -> None:
+    for wrong in ("qt_0_wrong", centre.service.new_key("integrator", "--scope", "calls:read")):
         caller.key = wrong
         caller.events.clear()
         with suppress(ConnectionClosed):
@@ -207,7 +153,7 @@ def test_nobody_unknown_comes_in(service: ServiceProcess, caller: LiveClient, so
     assert not caller.told("started")
 
 
-def test_one_call_id_is_one_call(caller: LiveClient, api: QingtingClient, sound: Any) -> None:
+def test_one_call_id_is_one_call(caller: LiveClient, centre: Centre, sound: Any) -> None:
     async def twice() -> None:
         async with caller.connected() as first:
             await first.send(json.dumps(caller.start()))
@@ -236,9 +182,7 @@ def test_a_call_without_sound_ends_without_a_report(caller: LiveClient) -> None:
     assert [one["code"] for one in caller.told("error")] == ["live_empty"]
 
 
-def test_a_half_open_connection_is_closed_and_its_call_reported(
-    caller: LiveClient, api: QingtingClient, sound: Any
-) -> None:
+def test_a_half_open_connection_is_closed_and_its_call_reported(caller: LiveClient, centre: Centre, sound: Any) -> None:
     async def falls_silent() -> int:
         async with caller.connected() as socket:
             await socket.send(json.dumps(caller.start()))
@@ -249,11 +193,7 @@ def test_a_half_open_connection_is_closed_and_its_call_reported(
             return socket.close_code or 0
 
     assert asyncio.run(falls_silent()) == 1001
-    wait_until(lambda: state_of(api, str(caller.call["call_id"])) == "inspected", seconds=60)
-
-
-def state_of(api: QingtingClient, call_id: str) -> str:
-    return next((str(one["state"]) for one in api.calls() if one["call_id"] == call_id), "")
+    centre.wait_for_state(str(caller.call["call_id"]), "inspected")
 
 
 def test_a_slow_reader_misses_only_words_that_changed(caller: LiveClient, sound: Any) -> None:
@@ -272,35 +212,29 @@ def test_a_slow_reader_misses_only_words_that_changed(caller: LiveClient, sound:
     assert caller.told("report")
 
 
-def test_telephony_doors_bring_calls(
-    service: ServiceProcess, key: str, api: QingtingClient, caller: LiveClient, sound: Any, sample: SampleCall
-) -> None:
+def test_telephony_doors_bring_calls(centre: Centre, caller: LiveClient, sound: Any, sample: SampleCall) -> None:
     from websockets.sync.client import connect
 
     pcm, rate = sound
-    base = service.url.replace("http", "ws", 1) + "/api/v1/live"
+    base = centre.service.url.replace("http", "ws", 1) + "/api/v1/live"
     customer_first = pcm if sample.script.party(Role.CUSTOMER) == "left" else pcm[::-1]
-    twilio = TwilioCaller(parameters={"key": key, "call_id": "by-twilio", "agent_id": "8013"})
+    twilio = TwilioCaller(parameters={"key": centre.key, "call_id": "by-twilio", "agent_id": "8013"})
     with connect(f"{base}/twilio", compression=None) as socket:
         for text in twilio.call(at_rate(customer_first, rate, 8000)):
             socket.send(text)
     with connect(f"{base}/freeswitch?rate=16000&channels=2&call_id=by-freeswitch", compression=None,
-                 additional_headers={"X-API-Key": key}) as socket:  # fmt: skip
+                 additional_headers={"X-API-Key": centre.key}) as socket:  # fmt: skip
         for message in freeswitch_call(customer_first, rate):
             socket.send(message)
     for call_id in ("by-twilio", "by-freeswitch"):
-        wait_until(lambda call_id=call_id: state_of(api, call_id) == "inspected", seconds=60)
-        report = api.report(call_id).report
-        assert report is not None
+        report = centre.report_of(call_id)
         assert report["recording"]["channels"] == 2
     # FreeSWITCH brought the very samples that our own protocol brings.
     asyncio.run(caller.play(pcm, speed=None))
     assert texts(report["transcript"]["utterances"]) == texts(caller.told("utterance"))
 
 
-def test_a_listening_process_that_dies_costs_no_call(
-    service: ServiceProcess, caller: LiveClient, api: QingtingClient, sound: Any
-) -> None:
+def test_a_listening_process_that_dies_costs_no_call(centre: Centre, caller: LiveClient, sound: Any) -> None:
     async def interrupted() -> None:
         async with caller.connected() as socket:
             await socket.send(json.dumps(caller.start()))
@@ -308,7 +242,7 @@ def test_a_listening_process_that_dies_costs_no_call(
             pinging = asyncio.create_task(pings(socket))
             await until(socket, lambda event: event["type"] == "utterance")
             pinging.cancel()
-            for process in listening(service):
+            for process in centre.listening:
                 os.kill(process, signal.SIGKILL)
             event = await until(socket, lambda event: event.get("code") == "live_interrupted")
             assert not event["fatal"]
@@ -319,9 +253,9 @@ def test_a_listening_process_that_dies_costs_no_call(
 
     asyncio.run(interrupted())
     (delayed,) = caller.told("report_delayed")
-    job = api.job(delayed["job_id"])
+    job = centre.api.job(delayed["job_id"])
     assert job.state == "queued"
-    api.cancel(job.id)
+    centre.api.cancel(job.id)
 
 
 async def send(socket: ClientConnection, sound: Any, from_seconds: int, to_seconds: int) -> None:
@@ -332,6 +266,7 @@ async def send(socket: ClientConnection, sound: Any, from_seconds: int, to_secon
 
 async def until(socket: ClientConnection, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """Read on to an event."""
+    event: dict[str, Any] = {}
     async with asyncio.timeout(60):
         while not wanted(event := json.loads(await socket.recv())):
             pass
@@ -345,21 +280,14 @@ async def pings(socket: ClientConnection) -> None:
         await asyncio.sleep(1)
 
 
-def listening(service: ServiceProcess) -> list[int]:
-    command = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(service.process.pid)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return [int(line.split()[0]) for line in found.stdout.splitlines() if "--link" in line]
-
-
-def test_killed_with_twenty_calls_running_all_of_them_are_inspected(tmp_path: Path, sound: Any) -> None:
-    with service_process(tmp_path, SETTINGS, program=PROGRAM) as first:
-        key = first.new_key("integrator")
-        asyncio.run(hang_up_on(first, key, sound))
-    with service_process(tmp_path, SETTINGS, program=PROGRAM) as second:
-        api = QingtingClient(second.url, key)
-        wait_until(lambda: sum(one["state"] == "queued" for one in api.calls()) == 20, seconds=60)
+def test_killed_with_twenty_calls_running_all_of_them_are_inspected(
+    tmp_path: Path, sound: Any, sample: SampleCall, open_centre: OpenCentre
+) -> None:
+    with open_centre(tmp_path, KNOWN, SETTINGS) as first:
+        asyncio.run(hang_up_on(first, sample, sound))
+    with open_centre(tmp_path, KNOWN, SETTINGS, key=first.key) as second:
+        wait_until(lambda: sum(one["state"] == "queued" for one in second.api.calls()) == 20, seconds=60)
         recordings = sorted((tmp_path / "data" / "recordings").rglob("*.wav"))
-        api.close()
     assert len(recordings) == 20
     for path in recordings:
         decoded = decode(open_source(path, AudioLimits()), AudioOptions())
@@ -368,25 +296,19 @@ def test_killed_with_twenty_calls_running_all_of_them_are_inspected(tmp_path: Pa
     assert not list((tmp_path / "data" / "live").iterdir())
 
 
-async def hang_up_on(service: ServiceProcess, key: str, sound: Any) -> None:
+async def hang_up_on(centre: Centre, sample: SampleCall, sound: Any) -> None:
     """Begin twenty calls, send five seconds of each, kill the service."""
-    callers = [
-        LiveClient(
-            url=service.url, key=key, call={"call_id": f"call-{n}"}, rate_hertz=sound[1], roles=("agent", "customer")
-        )
-        for n in range(20)
-    ]
+    callers = [centre.caller(sample, f"call-{n}") for n in range(20)]
     sockets = [await caller.connected() for caller in callers]
     for caller, socket in zip(callers, sockets, strict=True):
         await socket.send(json.dumps(caller.start()))
         assert json.loads(await socket.recv())["type"] == "started"
         await socket.send(sound[0][:, : 5 * sound[1]].T.tobytes())
-    files = service.folder / "data" / "live"
     whole = 44 + 5 * sound[1] * 4
-    written = lambda: all(path.stat().st_size == whole for path in files.iterdir())  # noqa: E731
+    written = lambda: all(path.stat().st_size == whole for path in centre.spooled)  # noqa: E731
     await asyncio.to_thread(wait_until, written, seconds=60)
-    service.process.kill()
-    service.process.wait()
+    centre.service.process.kill()
+    centre.service.process.wait()
     for socket in sockets:
         with suppress(ConnectionClosed):
             await socket.close()

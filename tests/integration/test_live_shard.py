@@ -28,6 +28,7 @@ from qingting.live.shard import Shard
 from qingting.live.wire import Kind, Opening, Outcome, Reader, message, pickled, unpickled
 from qingting.model.call import CallInfo, Role
 from qingting.model.live_event import ReportDelayed, ReportReady
+from qingting.model.report import Report
 from qingting.privacy.masking import Masker
 from qingting.settings import load_settings
 from qingting.speech.decode_desk import DecodeDesk
@@ -56,6 +57,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.ended: list[tuple[str, str]] = []
+        self.reports: list[Report] = []
         self.broken = False
 
     def alerts_for(self, call: CallInfo, finding: Any) -> list[Any]:
@@ -68,6 +70,7 @@ class Kept:
         if self.broken:
             raise StorageUnavailableError("the database is away")
         self.ended.append((live_id, "reported"))
+        self.reports.append(report)
         return ReportReady(at_ms=0, call_id=heard.call.call_id, job_id="j", score=report.score.total, grade="")
 
     def hand_over(self, live_id: str, sound: Path) -> ReportDelayed | None:
@@ -87,7 +90,7 @@ class Front:
 
     def open(self, number: int, **changes: Any) -> None:
         call = CallInfo(call_id=f"c{number}", **changes)
-        self.link.sendall(pickled(Kind.OPEN, number, Opening(live_id=f"l{number}", call=call, form=FORM)))
+        self.link.sendall(pickled(Kind.OPEN, number, Opening(live_id=f"l{number}", call=call, form=FORM, begun_ms=0)))
 
     def play(self, number: int, pcm: np.ndarray = DECODED.pcm) -> None:
         for first in range(0, pcm.shape[1], FORM.rate_hertz):
@@ -133,9 +136,10 @@ def test_calls_side_by_side_are_each_reported(engine, plan_for, tmp_path) -> Non
     with shard(engine, plan_for, kept, tmp_path) as front:
         for number in (1, 2, 3):
             front.open(number)
-        for number in (3, 1, 2):
-            front.play(number)
-        front.hear_until_ended(3)
+        # A front goes on reading while it sends.
+        with ThreadPoolExecutor(1) as sender:
+            sender.submit(lambda: [front.play(number) for number in (3, 1, 2)])
+            front.hear_until_ended(3)
     assert set(front.outcomes.values()) == {Outcome.REPORTED}
     assert sorted(kept.ended) == [("l1", "reported"), ("l2", "reported"), ("l3", "reported")]
     assert words(front, 1) == words(front, 2) == words(front, 3), "calls do not mix"
@@ -231,11 +235,66 @@ def test_a_cancelled_call_says_no_more(engine, plan_for, tmp_path) -> None:
     assert kept.ended == [("l2", "reported")]
 
 
+MIXED = LiveFormat(rate_hertz=FORM.rate_hertz, channels=1)
+
+
+@pytest.mark.parametrize(
+    ("form", "needed"),
+    [
+        (MIXED, True),
+        (replace(MIXED, roles=(Role.UNSURE,)), True),
+        (replace(MIXED, roles=(Role.CUSTOMER,)), False),
+        (replace(MIXED, roles=(Role.AGENT,)), False),
+        (replace(FORM, roles=()), False),
+        (FORM, False),
+    ],
+)
+def test_the_report_of_a_mixed_call_alone_needs_the_recording(form: LiveFormat, needed: bool) -> None:
+    assert form.report_needs_recording is needed
+
+
+@pytest.mark.parametrize(
+    ("roles", "outcome", "kept_as"),
+    [((), Outcome.HANDED_OVER, "handed over"), ((Role.CUSTOMER,), Outcome.REPORTED, "reported")],
+)
+def test_a_job_makes_the_report_of_a_mixed_call(
+    engine, plan_for, tmp_path, roles: tuple[Role, ...], outcome: Outcome, kept_as: str
+) -> None:
+    kept, form = Kept(), replace(MIXED, roles=roles)
+    with shard(engine, plan_for, kept, tmp_path) as front:
+        front.link.sendall(
+            pickled(Kind.OPEN, 1, Opening(live_id="l1", call=CallInfo(call_id="c1"), form=form, begun_ms=0))
+        )
+        front.play(1, DECODED.pcm[:1])
+        front.hear_until_ended(1)
+    assert front.outcomes == {1: outcome}
+    assert kept.ended == [("l1", kept_as)]
+    told = [json.loads(text)["type"] for text in front.told[1]]
+    assert told[-1] == {"handed over": "report_delayed", "reported": "report"}[kept_as]
+
+
+@pytest.mark.parametrize(
+    ("missing_ms", "reason"),
+    [(1240, "实时音频缺失约1.2秒，缺失处按静音处理。"), (100, "实时音频缺失约0.1秒，缺失处按静音处理。"), (60, "")],
+)
+def test_sound_that_never_came_is_a_gap_of_the_report(engine, plan_for, tmp_path, missing_ms: int, reason: str) -> None:
+    kept = Kept()
+    with shard(engine, plan_for, kept, tmp_path) as front:
+        front.open(1)
+        front.link.sendall(message(Kind.MISSING, 1, str(missing_ms).encode()))
+        front.play(1)
+        front.hear_until_ended(1)
+    (report,) = kept.reports
+    assert [gap.reason for gap in report.gaps if gap.what == "audio.truncated"] == ([reason] if reason else [])
+
+
 def test_unknown_sound_is_a_quiet_call(engine, plan_for, tmp_path) -> None:
     kept = Kept()
     form = replace(FORM, roles=())
     with shard(engine, plan_for, kept, tmp_path) as front:
-        front.link.sendall(pickled(Kind.OPEN, 1, Opening(live_id="l1", call=CallInfo(call_id="c"), form=form)))
+        front.link.sendall(
+            pickled(Kind.OPEN, 1, Opening(live_id="l1", call=CallInfo(call_id="c"), form=form, begun_ms=0))
+        )
         front.play(1, np.zeros((2, 3 * FORM.rate_hertz), np.int16))
         front.hear_until_ended(1)
     assert front.outcomes == {1: Outcome.REPORTED}

@@ -82,9 +82,11 @@ def test_recordings(call_id: str, tmp_path: Path) -> None:
 def test_what_the_sound_was_like_is_kept(tmp_path: Path) -> None:
     note, derived = Gap(what="audio.note", reason="开头有提示音。"), Gap(what="analyzer:x", reason="旧的。")
     report = inspected("rude_agent")
-    report = replace(report, gaps=(*report.gaps, note, derived))
+    missing = Gap(what="audio.truncated", reason="实时音频缺失约1.2秒，缺失处按静音处理。")
+    report = replace(report, gaps=(*report.gaps, note, missing, derived))
     again = replayed(report, tmp_path)
     assert note in again.gaps
+    assert missing in again.gaps
     assert derived not in again.gaps
 
 

@@ -112,7 +112,7 @@ class AudioSocketServer:
                     elif isinstance(step, End):
                         return call
                     elif call is not None:
-                        await call.feed(step.samples)
+                        await call.feed(step.content)
         except BaseException:
             if call is not None:
                 self._calls.keep(call.stop())

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocketState
 
 from qingting.api.auth import SESSION_COOKIE
 from qingting.api.limits import address_of, limits_of
+from qingting.api.short_way import listen
 from qingting.errors import AccessDeniedError, NotSignedInError, QingtingError, RequestError
 from qingting.live.doors.door import Begin, End, Sound
 from qingting.live.doors.websocket import Dismiss, OwnDoor, Resume
@@ -35,6 +36,11 @@ GOING_AWAY, REFUSED, TRY_LATER, BROKEN = 1001, 1008, 1013, 1011
 
 class Taking(Protocol):
     """What of a door is needed here."""
+
+    @property
+    def missing_ms(self) -> int:
+        """Sound that never came."""
+        ...
 
     def take(self, message: bytes | str) -> Sequence[Any]:
         """Understand one message."""
@@ -77,11 +83,15 @@ class Connection:
         self._actor: Actor | None = None
         self._writer: asyncio.Task[None] | None = None
         self._stopped = False
+        self._missing_ms = 0
         self._waiting_since: float | None = None
+        self._fault: Exception | None = None
+        """What was wrong with sound that came the short way."""
 
     async def run(self) -> None:
         """Drive the connection to its end."""
         await self._socket.accept()
+        listen(self._socket.scope, self._hear)
         try:
             self._actor = await actor_of_socket(self._socket)
             await self._receive()
@@ -109,10 +119,12 @@ class Connection:
     async def _watch(self, patience: asyncio.Timeout) -> None:
         """Give up on a sender that brings nothing: looked at now and then, not for each of its messages."""
         loop, idle = asyncio.get_running_loop(), self._socket.app.state.service.settings.live.idle_seconds
+        rest = idle
         while True:
-            await asyncio.sleep(idle / 8)
+            await asyncio.sleep(max(rest, idle / 8))
             since = self._waiting_since
-            if since is not None and not self._stopped and time.monotonic() - since > idle:
+            rest = idle if since is None or self._stopped else since + idle - time.monotonic()
+            if rest < 0:
                 patience.reschedule(loop.time())
                 return
 
@@ -121,22 +133,42 @@ class Connection:
             self._waiting_since = time.monotonic()
             message = await self._socket.receive()
             self._waiting_since = None
+            if self._fault is not None:
+                raise self._fault
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect
             content = message.get("bytes")
             for step in self._door.take(message.get("text", "") if content is None else content):
                 await self._do(step)
 
+    def _hear(self, message: bytes) -> bool:
+        """Take sound at once while the call has room for it; anything else goes through _take_all, see api.short_way.
+
+        Binary messages of a call that has begun are nothing but sound.
+        """
+        call = self._call
+        if call is None or not call.has_room:
+            return False
+        try:
+            for step in self._door.take(message):
+                call.take(step.content)
+        except Exception as error:  # noqa: BLE001  raised where the connection's errors are handled
+            self._fault = error
+            return False
+        self._waiting_since = time.monotonic()
+        return True
+
     async def _do(self, step: object) -> None:
         match step:
-            case Sound(samples=samples) if self._call is not None:
-                await self._call.feed(samples)
+            case Sound(content=content) if self._call is not None:
+                await self._call.feed(content)
             case Begin():
                 await self._begin(step)
             case Resume():
                 self._go_on(step)
             case End() if self._call is not None:
                 self._stopped = True
+                self._count_missing(self._call)
                 await self._call.stop()
                 if not self._resumable:
                     raise WebSocketDisconnect
@@ -207,16 +239,26 @@ class Connection:
             self._writer.cancel()
         if self._call is None:
             return
+        self._count_missing(self._call)
         self._call.detach(self._kick)
         if ended:
             for step in self._door.close():
                 if isinstance(step, Sound):
                     with suppress(QingtingError):
-                        await self._call.feed(step.samples)
+                        await self._call.feed(step.content)
             await self._call.stop()
 
+    def _count_missing(self, call: RunningCall) -> None:
+        """Add to the call what did not come over this connection; again adds nothing."""
+        missing_ms = self._door.missing_ms
+        call.missing_ms += missing_ms - self._missing_ms
+        self._missing_ms = missing_ms
+
     def _kick(self) -> None:
-        """Another connection goes on with the call."""
+        """Another connection goes on with the call: what still waits to be read here comes again over that one."""
+        if self._call is not None:
+            self._count_missing(self._call)
+        self._call = None
         if self._writer is not None:
             self._writer.cancel()
         self._calls.keep(self._close(REFUSED, "the call goes on over another connection"))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
+from qingting.api.short_way import Moment, ShortWay
 from qingting.errors import SettingsError
+from qingting.live.doors.reading import MOST_BYTES
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 _GRACE_SECONDS = 10
 """Requests under way may take so long when the service stops; event streams are cut then."""
 _BACKLOG = 2048
+_MOST_MESSAGE_BYTES = 4 * MOST_BYTES
+"""Of a WebSocket message: doors count a text's characters, and say themselves what is too long."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -60,7 +66,14 @@ def serve(app: Any, bound: socket.socket, *, started: Callable[[], None], stoppi
         server_header=False,
         # Whose X-Forwarded-For is believed is decided in one place: see api.limits.
         proxy_headers=False,
+        ws=cast(type[asyncio.Protocol], partial(ShortWay, moment=Moment())),
+        # Sound gets little shorter by it, and costs much.
+        ws_per_message_deflate=False,
+        ws_max_size=_MOST_MESSAGE_BYTES,
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        # A sender that has to wait is not read from, its pongs neither: who is gone is found by live.idle_seconds.
+        # Pings keep connections open through proxies all the same.
+        ws_ping_timeout=None,
     )
 
     def end() -> None:

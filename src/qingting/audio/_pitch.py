@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qingting.audio._activity import NOTHING
 from qingting.audio._compile import kernel
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def levels(samples: NDArray[np.int16], hop: int, pole: float, out: NDArray[np.fl
             passed = value - before + keep * passed
             before = value
             energy += passed * passed
+        if abs(passed) < NOTHING:
+            passed = np.float32(0.0)
         out[c] = 10.0 * np.log10(energy / np.float32(hop * 1073741824.0) + 1e-10)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,9 @@ from qingting.audio.acoustics import HOP_MS, channel_levels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FIRST_CAPACITY_MS = 2_000
+_SMALL_MS = 20
+"""Shorter pieces are joined, so that a sender of single samples takes no more memory than others."""
+_MOST_PIECES = 64
 _WARM_HOPS = 5
 """The high-pass of the levels has settled after so many hops."""
 _FLOOR_SHARE = 0.1
@@ -20,45 +23,54 @@ _LOWEST_DBFS, _BINS_PER_DB, _BINS = -100.0, 10, 1001
 
 
 class RecentSound:
-    """The latest samples of one channel under their call time; what is forgotten is gone for good."""
+    """The latest samples of one channel under their call time; what is forgotten is gone for good.
+
+    Pieces are kept as they come: a live stream brings many and asks for few.
+    """
 
     def __init__(self, rate_hertz: int) -> None:
         self._per_ms = rate_hertz // 1000
-        self._samples = np.empty(_FIRST_CAPACITY_MS * self._per_ms, np.int16)
-        self._first = 0
+        self._small = _SMALL_MS * self._per_ms
+        self._pieces: deque[NDArray[np.int16]] = deque()
         self._size = 0
         self.from_ms = 0
         """Call time of the oldest sample kept; a multiple of 10."""
-
-    @property
-    def until_ms(self) -> int:
+        self.until_ms = 0
         """Call time behind the newest whole millisecond."""
-        return self.from_ms + self._size // self._per_ms
 
     def append(self, samples: NDArray[np.int16]) -> None:
-        """Add the next samples."""
-        end = self._first + self._size + samples.size
-        if end > self._samples.size:
-            # Room for twice as much is taken seldom, so that a sample is moved about once.
-            wanted = max(2 * (self._size + samples.size), _FIRST_CAPACITY_MS * self._per_ms)
-            moved = np.empty(wanted, np.int16)
-            moved[: self._size] = self._samples[self._first : self._first + self._size]
-            self._samples, self._first = moved, 0
-        self._samples[self._first + self._size : self._first + self._size + samples.size] = samples
+        """Add the next samples, which must not change afterwards."""
+        if self._pieces and self._pieces[-1].size < self._small:
+            self._pieces[-1] = np.concatenate([self._pieces[-1], samples])
+        else:
+            self._pieces.append(samples)
         self._size += samples.size
+        self.until_ms = self.from_ms + self._size // self._per_ms
 
     def forget_before(self, at_ms: int) -> None:
         """Drop what lies before a time (rounded down to 10 ms)."""
-        drop = max(0, min(at_ms, self.until_ms) // 10 * 10 - self.from_ms)
-        self.from_ms += drop
-        self._first += drop * self._per_ms
-        self._size -= drop * self._per_ms
+        drop_ms = max(0, min(at_ms, self.until_ms) // 10 * 10 - self.from_ms)
+        self.from_ms += drop_ms
+        drop = drop_ms * self._per_ms
+        self._size -= drop
+        while drop:
+            oldest = self._pieces.popleft()
+            if oldest.size > drop:
+                self._pieces.appendleft(oldest[drop:])
+            drop -= min(drop, oldest.size)
 
     def piece(self, start_ms: int, end_ms: int) -> NDArray[np.int16]:
         """The samples from start_ms to end_ms as far as they are kept; a copy."""
         start = max(0, start_ms - self.from_ms) * self._per_ms
         end = min(max(0, end_ms - self.from_ms) * self._per_ms, self._size)
-        return self._samples[self._first + start : self._first + max(start, end)].copy()
+        found, at = [], 0
+        for piece in self._pieces:
+            if at >= end:
+                break
+            if at + piece.size > start:
+                found.append(piece[max(0, start - at) : end - at])
+            at += piece.size
+        return np.concatenate(found) if found else np.empty(0, np.int16)
 
     def padded(self, start_ms: int, end_ms: int) -> NDArray[np.int16]:
         """The samples from start_ms to end_ms, silence where there are none."""
@@ -83,7 +95,7 @@ class RunningFloor:
         self._total = 0
         self._warm = np.empty(0, np.int16)
         """Sound before the second that is heard now, in which the high-pass settles."""
-        self._second = np.empty(rate_hertz, np.int16)
+        self._second: list[NDArray[np.int16]] = []
         self._filled = 0
 
     @property
@@ -101,21 +113,26 @@ class RunningFloor:
         return _LOWEST_DBFS + int(np.searchsorted(np.cumsum(counts), _FLOOR_SHARE * total)) / _BINS_PER_DB
 
     def hear(self, samples: NDArray[np.int16]) -> None:
-        """Count the next samples."""
-        while samples.size:
-            taken = samples[: self._second.size - self._filled]
-            self._second[self._filled : self._filled + taken.size] = taken
-            self._filled += taken.size
-            samples = samples[taken.size :]
-            if self._filled == self._second.size:
-                fresh = self._levels()
-                self._counts += _counted(fresh)
-                self._total += fresh.size
-                self._warm = self._second[-_WARM_HOPS * self._hop :].copy()
-                self._filled = 0
+        """Count the next samples, which must not change afterwards."""
+        self._second.append(samples)
+        self._filled += samples.size
+        if self._filled < self._rate_hertz:
+            if len(self._second) > _MOST_PIECES:
+                self._second = [np.concatenate(self._second)]
+            return
+        heard = np.concatenate([self._warm, *self._second])
+        second, warm = self._rate_hertz, self._warm.size
+        while self._filled >= second:
+            fresh = channel_levels(heard[: warm + second], self._rate_hertz)[warm // self._hop :]
+            self._counts += _counted(fresh)
+            self._total += fresh.size
+            heard = heard[warm + second - _WARM_HOPS * self._hop :]
+            warm = _WARM_HOPS * self._hop
+            self._filled -= second
+        self._warm, self._second = heard[:warm].copy(), [heard[warm:].copy()]
 
     def _levels(self) -> NDArray[np.float32]:
-        heard = np.concatenate([self._warm, self._second[: self._filled]])
+        heard = np.concatenate([self._warm, *self._second])
         return channel_levels(heard, self._rate_hertz)[self._warm.size // self._hop :]
 
 

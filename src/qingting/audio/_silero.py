@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _HIDDEN = 128
+STATE_SHAPE = (2, _HIDDEN)
+"""What a stream's recurrent layer remembers; zeros at its beginning."""
 
 
 @kernel
@@ -86,7 +88,7 @@ def _rectify(x: NDArray[np.float32], first: int, rows: int) -> None:
 
 
 @kernel
-def _fold(samples: NDArray[np.float32], at: int, window: NDArray[np.float32], work: _Work) -> None:
+def _fold(samples: NDArray[np.float32], at: int, window: NDArray[np.float32], work: Work) -> None:
     # Puts the frame that starts (with its context) at samples[at] into `work.folded`, for the four
     # spectra j: the window is folded about its middle, then about its quarter, so that even and odd bins
     # (real and imaginary) each need only q products per bin, q being a quarter of the window.
@@ -120,7 +122,7 @@ def _fold(samples: NDArray[np.float32], at: int, window: NDArray[np.float32], wo
 
 @kernel
 def _spectra(
-    samples: NDArray[np.float32], at: int, net: _Net, work: _Work, magnitudes: NDArray[np.float32]
+    samples: NDArray[np.float32], at: int, net: Net, work: Work, magnitudes: NDArray[np.float32]
 ) -> None:  # fills rows 1 to 4 of `magnitudes` (flat, rows 0 and 5 are the padding): even bins, odd bins, top bin
     _fold(samples, at, net.window, work)
     sums = work.sums
@@ -139,7 +141,7 @@ def _spectra(
 
 
 @kernel
-def _encode(samples: NDArray[np.float32], starts: NDArray[np.int64], n: int, net: _Net, work: _Work) -> None:
+def _encode(samples: NDArray[np.float32], starts: NDArray[np.int64], n: int, net: Net, work: Work) -> None:
     # Gate inputs of the recurrent layer for n <= 4 frames; rows of `work.gates` beyond n are left alone.
     bins = 2 * work.sums.shape[1] + 1
     for f in range(n):
@@ -179,10 +181,9 @@ def _encode(samples: NDArray[np.float32], starts: NDArray[np.int64], n: int, net
 
 
 @kernel
-def _step(gates: NDArray[np.float32], net: _Net, work: _Work, state: NDArray[np.float32]) -> float:
-    # One step of the recurrent layer; gates in the order input, forget, cell, output; returns the probability.
+def _recur(gates: NDArray[np.float32], net: Net, work: Work, state: NDArray[np.float32]) -> float:
+    # One step of the recurrent layer; gates (input, forget, cell, output) hold frame and past; gives the probability.
     hidden, cell = state[0], state[1]
-    _add_product(hidden, 0, net.state_weight, gates)
     for j in range(4 * _HIDDEN):
         gates[j] = -gates[j]
     for j in range(2 * _HIDDEN, 3 * _HIDDEN):
@@ -205,22 +206,46 @@ def _step(gates: NDArray[np.float32], net: _Net, work: _Work, state: NDArray[np.
 
 
 @kernel
-def _evaluate(
+def evaluate(
     samples: NDArray[np.float32],
     starts: NDArray[np.int64],
-    net: _Net,
-    work: _Work,
+    net: Net,
+    work: Work,
     state: NDArray[np.float32],
     probabilities: NDArray[np.float32],
 ) -> None:
+    """Fill in the probability of the frames that start (with their context) at samples[starts], one stream's."""
     for first in range(0, starts.shape[0], 4):
         n = min(4, starts.shape[0] - first)
         _encode(samples, starts[first : first + n], n, net, work)
         for f in range(n):
-            probabilities[first + f] = _step(work.gates[f], net, work, state)
+            _add_product(state[0], 0, net.state_weight, work.gates[f])
+            probabilities[first + f] = _recur(work.gates[f], net, work, state)
 
 
-class _Net(NamedTuple):
+@kernel
+def evaluate_four(
+    samples: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    net: Net,
+    work: Work,
+    states: NDArray[np.float32],
+    streams: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+) -> None:
+    """Fill in one frame's probability for each of four streams: `evaluate` with every weight fetched once for all.
+
+    `streams`: index in `states` ([streams, 2, 128]) of each frame's stream.
+    """
+    _encode(samples, starts, 4, net, work)
+    size = 2 * _HIDDEN
+    at = (streams[0] * size, streams[1] * size, streams[2] * size, streams[3] * size)
+    _add_products(states.reshape(-1), at, net.state_weight, work.gates, 0)
+    for f in range(4):
+        probabilities[f] = _recur(work.gates[f], net, work, states[streams[f]])
+
+
+class Net(NamedTuple):
     """Weights; `transform` and `window` are the Fourier transform, the rest is trained."""
 
     window: NDArray[np.float32]
@@ -240,7 +265,7 @@ class _Net(NamedTuple):
     answer_bias: NDArray[np.float32]
 
 
-class _Work(NamedTuple):
+class Work(NamedTuple):
     """Memory that the kernels write to; nothing in it outlives a call."""
 
     padded: NDArray[np.float32]
@@ -258,13 +283,15 @@ class _Work(NamedTuple):
     powers: NDArray[np.float32]
 
 
-def _work(q: int) -> _Work:
+def work(rate_hertz: int) -> Work:
+    """Memory for the kernels at a rate; not for several threads at once."""
+    q = rate_hertz // 250
     bits = np.zeros(4 * _HIDDEN, np.int32)
 
     def zeros(*shape: int) -> NDArray[np.float32]:
         return np.zeros(shape, np.float32)
 
-    return _Work(
+    return Work(
         padded=zeros(10 * q),
         folded=zeros(16 * q),
         sums=zeros(16, q),
@@ -282,7 +309,8 @@ def _work(q: int) -> _Work:
 
 
 @cache
-def _net(rate_hertz: int) -> _Net:
+def net(rate_hertz: int) -> Net:
+    """The weights for a rate, 8000 or 16000."""
     q = rate_hertz // 250
     size = 4 * q
     step = np.arange(1, q + 1)[:, None]
@@ -297,7 +325,7 @@ def _net(rate_hertz: int) -> _Net:
     order = np.concatenate([np.arange(0, 2 * q, 2), np.arange(1, 2 * q, 2), [2 * q]])
     spectrum = weights["spectrum_weight"].reshape(3, bins, _HIDDEN)[:, order].reshape(3 * bins, _HIDDEN)
     weights["spectrum_weight"] = np.concatenate([spectrum, np.zeros((-3 * bins % 4, _HIDDEN), np.float32)])
-    return _Net(window=window, transform=transform, **weights)
+    return Net(window=window, transform=transform, **weights)
 
 
 class SileroNetwork:
@@ -309,9 +337,9 @@ class SileroNetwork:
     def __init__(self, rate_hertz: int) -> None:
         self.frame_samples = rate_hertz * 32 // 1000
         self.context_samples = rate_hertz * 4 // 1000
-        self._net = _net(rate_hertz)
-        self._work = _work(rate_hertz // 250)
-        self._state = np.zeros((2, _HIDDEN), np.float32)
+        self._net = net(rate_hertz)
+        self._work = work(rate_hertz)
+        self._state = np.zeros(STATE_SHAPE, np.float32)
 
     def probabilities(self, samples: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
         """Probability of speech for each frame, in order; float32, shape [len(starts)].
@@ -320,5 +348,5 @@ class SileroNetwork:
         the `context_samples` before it and the `frame_samples` from it on must be there.
         """
         answers = np.empty(starts.size, np.float32)
-        _evaluate(samples, starts - self.context_samples, self._net, self._work, self._state, answers)
+        evaluate(samples, starts - self.context_samples, self._net, self._work, self._state, answers)
         return answers

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from qingting.audio._frames import SpeechFrames
+
 STEP_MS = 400
 """Larger pieces are taken in steps of this length, so that their size matters little to what is told when."""
 SETTLED_MS = 380
@@ -38,6 +40,7 @@ _LONGEST_KEPT_MS = 45_000
 """More is never kept, even when the other party's sound stays away: a span lasts 28 s at most."""
 _LOOK_BACK_MS = 600
 """Sound kept before speech: margins, the delay of an echo, and some for filters to settle."""
+_FORGET_EVERY_MS = 1_000
 
 
 class LiveGates:
@@ -49,11 +52,18 @@ class LiveGates:
         parties: Sequence[str] = ("left", "right"),
         *,
         settings: VoiceActivitySettings | None = None,
+        frames: SpeechFrames | None = None,
     ) -> None:
-        """One or two parties, each on its own channel; raises ValueError for other numbers or rates."""
+        """One or two parties, each on its own channel; raises ValueError for other numbers or rates.
+
+        `frames`: where channels that are listened to together are kept; see voice_activity.
+        """
         if not 1 <= len(parties) <= 2 or len(set(parties)) != len(parties):
             raise ValueError("a call has one or two parties with different names")
-        gates = [LiveGate(rate_hertz, party, row, settings) for row, party in enumerate(parties)]
+        channels = [VoiceActivity(rate_hertz, settings, frames=frames) for _ in parties]
+        gates = [LiveGate(rate_hertz, party, row, channels[row]) for row, party in enumerate(parties)]
+        self.channels = tuple(channels)
+        """Voice activity of each party: what is to be listened to together with other calls' channels."""
         for gate, other in zip(gates, reversed(gates), strict=True):
             gate.other = other if other is not gate else None
         self._gates = dict(zip(parties, gates, strict=True))
@@ -69,30 +79,30 @@ class LiveGate:
     Feed the parties of a call alternately, in order of call time. Not for several threads at once.
     """
 
-    def __init__(self, rate_hertz: int, party: str, channel: int, settings: VoiceActivitySettings | None) -> None:
+    def __init__(self, rate_hertz: int, party: str, channel: int, activity: VoiceActivity) -> None:
         self.rate_hertz = rate_hertz
         self.party = party
         self.other: LiveGate | None = None
         self._channel = channel
-        self._activity = VoiceActivity(rate_hertz, settings)
+        self._activity = activity
         self._sound = RecentSound(rate_hertz)
         self._floor = RunningFloor(rate_hertz)
         self._waiting: deque[tuple[int, int]] = deque()
         self._told: deque[tuple[int, int]] = deque()
         self._last_end_ms = 0
-        self._finished = False
-
-    @property
-    def now_ms(self) -> int:
+        self._forget_at_ms = _LOOK_BACK_MS
+        self.now_ms = 0
         """Call time up to which this party was heard."""
-        return self._sound.until_ms
+        self._finished = False
 
     @property
     def open_starts_ms(self) -> tuple[int, ...]:
         """Starts of speech that is not told yet, in order: each will be told or turn out to be none."""
+        open_ms = None if self._finished else self._activity.speech_since_ms
+        if not self._waiting:
+            return () if open_ms is None else (open_ms,)
         waiting = tuple(start for start, _ in self._waiting)
-        open_ms = self._activity.speech_since_ms
-        return waiting if open_ms is None or self._finished else (*waiting, open_ms)
+        return waiting if open_ms is None else (*waiting, open_ms)
 
     @property
     def speech_until_ms(self) -> int | None:
@@ -115,15 +125,18 @@ class LiveGate:
         """
         if self._finished:
             raise ValueError("the gate was finished")
-        self._forget()
+        if self.now_ms >= self._forget_at_ms:
+            self._forget()
         step = STEP_MS * self.rate_hertz // 1000
         told: list[tuple[SpeechSpan, VoiceFacts]] = []
         for first in range(0, samples.size, step):
             piece = samples[first : first + step]
             self._sound.append(piece)
+            self.now_ms = self._sound.until_ms
             self._floor.hear(piece)
             self._waiting += self._activity.feed(piece)
-            told += self._tell()
+            if self._waiting:
+                told += self._tell()
         return told
 
     def finish(self) -> list[tuple[SpeechSpan, VoiceFacts]]:
@@ -198,7 +211,8 @@ class LiveGate:
         return sum(max(0, min(end, end_ms) - max(start, start_ms)) for start, end in spans)
 
     def _forget(self) -> None:
-        """Drop the sound and spans that neither this party nor the other one can ask for any more."""
+        """Drop the sound and spans that neither this party nor the other one can ask for any more; now and then."""
+        self._forget_at_ms = self.now_ms + _FORGET_EVERY_MS
         needed = min(gate.needed_from_ms for gate in (self, self.other) if gate is not None)
         needed = max(needed - _LOOK_BACK_MS, self.now_ms - _LONGEST_KEPT_MS)
         self._sound.forget_before(needed)
@@ -208,4 +222,6 @@ class LiveGate:
     @property
     def needed_from_ms(self) -> int:
         """Start of the oldest speech that is open here, or that may begin with what is fed next."""
-        return min([*self.open_starts_ms, max(0, self.now_ms - _LOOK_BACK_MS)])
+        recent_ms = max(0, self.now_ms - _LOOK_BACK_MS)
+        starts = self.open_starts_ms
+        return min(starts[0], recent_ms) if starts else recent_ms

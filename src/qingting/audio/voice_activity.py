@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import weakref
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qingting.audio._frame_facts import CELLS, FRAME_MS, WARM_FRAMES, Choice, Heard
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FRAME_MS = 32
-"""Length of one frame of the network."""
-_CELL_MS = 8
-_CELLS = FRAME_MS // _CELL_MS
+    from qingting.audio._frames import SpeechFrames
+
+_CELL_MS = FRAME_MS // CELLS
 _BLOCK_FRAMES = 512
-"""Frames handled at once: large enough for speed, small enough for the processor's cache."""
-_HIGH_PASS_HERTZ = 60.0
+"""Frames of a recording handled at once: large enough for speed, small enough for the processor's cache."""
 _TONE_FRAMES = 47
 """A tone is looked for in the first 1.4 s of a span and the 128 ms before: a tone's end can look like speech too."""
 _STEADY_OCTAVES = 0.03 / 12
@@ -24,8 +27,8 @@ _TONE_SHARE = 0.65
 _TONE_STEPS = 5
 """A span is a tone when at least this share of at least so many steps of 10 ms changes the pitch by less than 0.03
 semitones: measured 0.93 to 1.0 for call progress tones, dialling and music, 0.0 to 0.35 for speech."""
-_GATE_HOLD_FRAMES = 8
-_WARM_FRAMES = 4
+_LIVE_FRAMES = 16
+"""Of a running call: the pieces that are fed last 400 ms at most."""
 
 Span = tuple[int, int]
 """Start and end (exclusive) in milliseconds, multiples of 10."""
@@ -64,6 +67,16 @@ class VoiceActivitySettings:
     gate_highest_dbfs: float = -48.0
     """... but all above this level are."""
 
+    def choice(self) -> Choice:
+        """The thresholds of single frames, as the kernels take them."""
+        return Choice(
+            gate_lowest_dbfs=self.gate_lowest_dbfs,
+            gate_highest_dbfs=self.gate_highest_dbfs,
+            gate_margin_db=self.gate_margin_db,
+            start_probability=self.start_probability,
+            keep_probability=self.keep_probability,
+        )
+
 
 class VoiceActivity:
     """Finds the speech of one channel in samples fed in blocks of any size.
@@ -73,27 +86,24 @@ class VoiceActivity:
     `gap_ms` + one frame after its last speech. Network: Silero VAD v6, see `_silero.py`.
     """
 
-    def __init__(self, rate_hertz: int, settings: VoiceActivitySettings | None = None) -> None:
-        """`rate_hertz` is 8000 or 16000; raises ValueError otherwise."""
+    def __init__(
+        self, rate_hertz: int, settings: VoiceActivitySettings | None = None, *, frames: SpeechFrames | None = None
+    ) -> None:
+        """`rate_hertz` is 8000 or 16000; raises ValueError otherwise.
+
+        `frames`: where channels that listen_together() are kept, of this rate and these settings; None: its own.
+        """
         if rate_hertz not in (8000, 16000):
             raise ValueError(f"voice activity works at 8000 or 16000 Hz, not {rate_hertz}")
-        from qingting.audio import _activity
-        from qingting.audio._silero import SileroNetwork
-
-        self._steps: Any = _activity
-        self._network = SileroNetwork(rate_hertz)
-        self._settings = settings or VoiceActivitySettings()
-        self._spans = _Spans(self._settings, rate_hertz)
-        self._frame = rate_hertz * FRAME_MS // 1000
-        self._cell = rate_hertz * _CELL_MS // 1000
+        settings = settings or VoiceActivitySettings()
+        self._frames = frames or _frames(rate_hertz, settings, _BLOCK_FRAMES)
+        self.number = self._frames.open()
+        """Of the channel in its frames."""
+        weakref.finalize(self, self._frames.close, self.number)
+        self._spans = _Spans(settings, rate_hertz)
         self._rate_hertz = rate_hertz
-        self._pole = float(np.exp(-2 * np.pi * _HIGH_PASS_HERTZ / rate_hertz))
-        self._kept = (_WARM_FRAMES + 1) * self._frame
-        self._samples = np.zeros(self._kept, np.float32)
-        self._filter = np.zeros(2, np.float32)
-        self._gate = np.array([-80.0] * _activity.BUCKETS + [0.0, 0.0, 0.0])
-        self._speaking = 0
         self._fed = 0
+        self._ahead: tuple[int, Heard] | None = None
 
     @property
     def speech_since_ms(self) -> int | None:
@@ -111,60 +121,57 @@ class VoiceActivity:
         return self._spans.next_start_ms
 
     def feed(self, samples: NDArray[Any]) -> list[Span]:
-        """Take the next samples (int16, or float32 in -1..1; any number) and return the spans they decide."""
+        """Take the next samples (int16, or float32 in -1..1; any number) and return the spans they decide.
+
+        Raises ValueError for others than listen_together() was given.
+        """
+        self._fed += samples.size
+        if self._ahead is not None:
+            (size, heard), self._ahead = self._ahead, None
+            if size != samples.size:
+                raise ValueError("other samples were listened to than are fed")
+            return self._spans.advance(heard)
         decided: list[Span] = []
-        block = _BLOCK_FRAMES * self._frame
-        for start in range(0, samples.size, block):
-            piece = samples[start : start + block]
-            self._fed += piece.size
-            scaled = piece.astype(np.float32)
-            if samples.dtype == np.int16:
-                scaled *= np.float32(1 / 32768)
-            self._samples = np.concatenate([self._samples, scaled])
-            decided += self._advance()
+        most = self._frames.most_samples
+        for start in range(0, samples.size, most):
+            piece = samples[start : start + most]
+            if piece.dtype != np.int16:
+                piece = piece.astype(np.float32, copy=False)
+            (heard,) = self._frames.listen([self.number], [piece])
+            decided += self._spans.advance(heard)
         return decided
 
     def finish(self) -> list[Span]:
         """End the stream and return the spans still open."""
-        missing = -self._fed % self._frame
         total_ms = self._fed * 1000 // self._rate_hertz
-        if missing:
-            self._samples = np.concatenate([self._samples, np.zeros(missing, np.float32)])
-        decided = self._advance() + self._spans.finish()
+        decided = self.feed(np.zeros(-self._fed % self._frames.frame_samples, np.float32)) + self._spans.finish()
         end_ms = total_ms // 10 * 10
         return [(start, min(end, end_ms)) for start, end in decided if start < end_ms]
 
-    def _advance(self) -> list[Span]:
-        count = (self._samples.size - self._kept) // self._frame
-        if count == 0:
-            return []
-        choice = self._settings
-        levels = np.empty(count * self._steps.CELLS, np.float32)
-        self._steps.loudness(self._samples, self._kept, self._cell, self._pole, self._filter, levels)
-        frames = np.empty(count * (_WARM_FRAMES + 1), np.int64)
-        counts = np.empty(frames.size, np.bool_)
-        chosen = self._steps.gate(
-            levels,
-            choice.gate_lowest_dbfs,
-            choice.gate_highest_dbfs,
-            choice.gate_margin_db,
-            _GATE_HOLD_FRAMES,
-            _WARM_FRAMES,
-            self._gate,
-            frames,
-            counts,
-        )
-        frames, counts = frames[:chosen], counts[:chosen]
-        answers = self._network.probabilities(self._samples, self._kept + frames * self._frame)
-        probabilities = np.zeros(count, np.float32)
-        probabilities[frames[counts]] = answers[counts]
-        speech = np.empty(count, np.int8)
-        self._steps.threshold(probabilities, choice.start_probability, choice.keep_probability, self._speaking, speech)
-        block = self._samples[self._kept - _WARM_FRAMES * self._frame : self._kept + count * self._frame]
-        spans = self._spans.advance(_runs(speech), probabilities, levels, block)
-        self._speaking = int(speech[-1])
-        self._samples = self._samples[count * self._frame :]
-        return spans
+    def heard_ahead(self, samples: int, heard: Heard) -> None:
+        """Take what was found in so many samples that are fed next."""
+        self._ahead = samples, heard
+
+
+def listen_together(frames: SpeechFrames, pieces: Sequence[tuple[VoiceActivity, NDArray[np.int16]]]) -> None:
+    """Work ahead for channels that are kept in `frames`: much cheaper than one after the other.
+
+    Each is to be fed exactly these samples next, which last 400 ms at most.
+    """
+    heard = frames.listen([activity.number for activity, _ in pieces], [samples for _, samples in pieces])
+    for (activity, samples), own in zip(pieces, heard, strict=True):
+        activity.heard_ahead(samples.size, own)
+
+
+def frames_of_calls(rate_hertz: int) -> SpeechFrames:
+    """Room for the channels of many running calls, with the usual settings."""
+    return _frames(rate_hertz, VoiceActivitySettings(), _LIVE_FRAMES)
+
+
+def _frames(rate_hertz: int, settings: VoiceActivitySettings, most_frames: int) -> SpeechFrames:
+    from qingting.audio._frames import SpeechFrames
+
+    return SpeechFrames(rate_hertz, settings.choice(), most_frames=most_frames)
 
 
 def detect_speech(samples: NDArray[Any], rate_hertz: int, settings: VoiceActivitySettings | None = None) -> list[Span]:
@@ -176,14 +183,6 @@ def detect_speech(samples: NDArray[Any], rate_hertz: int, settings: VoiceActivit
     return activity.feed(samples) + activity.finish()
 
 
-def _runs(speech: NDArray[np.int8]) -> list[Span]:
-    # A live stream asks for a few frames at a time: np.diff with its borders would cost more than the rest.
-    bordered = np.zeros(speech.size + 2, np.int8)
-    bordered[1:-1] = speech
-    edges = np.flatnonzero(bordered[1:] != bordered[:-1])
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
 class _Spans:
     """Joins runs of speech frames to spans: closes small gaps, drops clicks and tones, cuts long speech."""
 
@@ -191,16 +190,20 @@ class _Spans:
         self._settings = settings
         self._rate_hertz = rate_hertz
         self._frame = rate_hertz * FRAME_MS // 1000
+        self._longest = (settings.max_span_ms - settings.lead_ms - settings.tail_ms) // FRAME_MS
         self._now = 0
-        self._levels = np.empty(0, np.float32)
-        self._levels_from = 0
+        self._levels: deque[tuple[int, NDArray[np.float32]]] = deque()
+        """First frame and cell levels of the blocks since the open span began."""
         self._start: int | None = None
         self._end = 0
         self._speech = 0
         self._peak = 0.0
         self._after_cut = False
         self._last_end_ms = 0
-        self._sound = np.empty(0, np.float32)
+        self._sound: list[NDArray[np.float32]] = []
+        """The beginning of the open span, as far as it is needed to tell a tone from a voice."""
+        self._missing = 0
+        """Samples that it lacks."""
 
     @property
     def open_start_ms(self) -> int | None:
@@ -215,31 +218,25 @@ class _Spans:
         earliest = self._now * FRAME_MS - self._settings.lead_ms if self._start is None else self._start_ms()
         return max(earliest, self._last_end_ms, 0) // 10 * 10
 
-    def advance(
-        self,
-        runs: list[Span],
-        probabilities: NDArray[np.float32],
-        levels: NDArray[np.float32],
-        samples: NDArray[np.float32],
-    ) -> list[Span]:
-        """Take one block: its runs of speech frames (relative to it), probabilities, cell levels and samples.
-
-        `samples` begin _WARM_FRAMES before the block.
-        """
+    def advance(self, heard: Heard) -> list[Span]:
+        """Take one block."""
         base = self._now
-        self._now += probabilities.size
-        self._levels = np.concatenate([self._levels, levels])
-        self._hear(samples[_WARM_FRAMES * self._frame :])
+        self._now += heard.frames
+        if self._start is None and not heard.runs:
+            return []
+        self._levels.append((base, heard.levels))
+        self._hear(heard.sound[WARM_FRAMES * self._frame :])
         decided: list[Span] = []
-        for start, end in runs:
+        for start, end, peak in heard.runs:
             decided += self._close(base + start)
             if self._start is None:
                 self._open(base + start)
-                self._hear(samples[start * self._frame :])
-            peak = float(probabilities[start:end].max())
+                self._hear(heard.sound[start * self._frame :])
             decided += self._extend(base + start, base + end, peak)
         decided += self._close(self._now)
-        self._forget()
+        keep_from = self._now if self._start is None else self._start
+        while self._levels and self._levels[0][0] + self._levels[0][1].size // CELLS <= keep_from - 2:
+            self._levels.popleft()
         return decided
 
     def finish(self) -> list[Span]:
@@ -247,13 +244,12 @@ class _Spans:
 
     def _open(self, start: int) -> None:
         self._start, self._speech, self._peak, self._after_cut = start, 0, 0.0, False
-        self._sound = np.empty(0, np.float32)
+        self._sound, self._missing = [], _TONE_FRAMES * self._frame
 
     def _hear(self, samples: NDArray[np.float32]) -> None:
-        """Keep the beginning of the open span: enough to tell a tone from a voice."""
-        missing = _TONE_FRAMES * self._frame - self._sound.size
-        if self._start is not None and missing > 0:
-            self._sound = np.concatenate([self._sound, samples[:missing]])
+        if self._start is not None and self._missing > 0:
+            self._sound.append(samples[: self._missing].copy())
+            self._missing -= self._sound[-1].size
 
     def _close(self, frame: int) -> list[Span]:
         if self._start is None:
@@ -269,9 +265,8 @@ class _Spans:
         self._peak = max(self._peak, peak)
         self._end = end
         decided = []
-        longest = (self._settings.max_span_ms - self._settings.lead_ms - self._settings.tail_ms) // FRAME_MS
-        while self._end - self._start > longest:
-            cut = self._quietest(self._start + longest // 2, self._start + longest)
+        while self._end - self._start > self._longest:
+            cut = self._quietest(self._start + self._longest // 2, self._start + self._longest)
             decided.append((self._start_ms(), cut * FRAME_MS // 10 * 10))
             self._last_end_ms = decided[-1][1]
             self._start, self._after_cut = cut, True
@@ -299,15 +294,17 @@ class _Spans:
             return False
         from qingting.audio.acoustics import pitch_track
 
-        pitch = pitch_track(self._sound[: (_WARM_FRAMES + self._end - self._start) * self._frame], self._rate_hertz)
+        sound = np.concatenate(self._sound)[: (WARM_FRAMES + self._end - self._start) * self._frame]
+        pitch = pitch_track(sound, self._rate_hertz)
         voiced = (pitch[1:] > 0) & (pitch[:-1] > 0)
         steps = np.abs(np.log2(pitch[1:][voiced] / pitch[:-1][voiced]))
         return bool(steps.size >= _TONE_STEPS and np.mean(steps < _STEADY_OCTAVES) >= _TONE_SHARE)
 
     def _quietest(self, first: int, last: int) -> int:
         # Frame between first and last at whose start the sound of 96 ms around is weakest.
-        at = np.arange(first, last + 1) * _CELLS - self._levels_from
-        power = np.concatenate([[0.0], np.cumsum(10.0 ** (self._levels / 10), dtype=np.float64)])
+        levels = np.concatenate([levels for _, levels in self._levels])
+        at = (np.arange(first, last + 1) - self._levels[0][0]) * CELLS
+        power = np.concatenate([[0.0], np.cumsum(10.0 ** (levels / 10), dtype=np.float64)])
         around = power[np.minimum(at + 6, power.size - 1)] - power[np.maximum(at - 6, 0)]
         return first + int(np.argmin(around))
 
@@ -320,10 +317,3 @@ class _Spans:
 
     def _end_ms(self) -> int:
         return (self._end * FRAME_MS + self._settings.tail_ms + 9) // 10 * 10
-
-    def _forget(self) -> None:
-        # Levels before the open span (or, in silence, before the lead of one that may start now) serve no more.
-        keep_from = self._now if self._start is None else self._start
-        drop = max(0, keep_from * _CELLS - self._settings.lead_ms // _CELL_MS - 2 * _CELLS - self._levels_from)
-        self._levels = self._levels[drop:]
-        self._levels_from += drop

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -109,6 +110,9 @@ def run_listening(
         open_service(settings, upgrade=False) as service,
     ):
         inspector.warm(lines_of_business(settings))
+        # Packs and lexicons live as long as the process: looking through them for rubbish would stop all calls.
+        gc.collect()
+        gc.freeze()
         keeper = _Keeper(service=service, alerts=LiveAlerts(service))
         Shard(
             own,
@@ -141,10 +145,10 @@ class _Register:
 
         live_calls.forget(self.service, live_id)
 
-    def beat(self) -> None:
+    def beat(self, live_ids: Collection[str]) -> None:
         from qingting.service import live_calls
 
-        live_calls.beat(self.service, self.owner)
+        live_calls.beat(self.service, self.owner, live_ids)
 
     def recover(self) -> int:
         from qingting.live.spool import repair

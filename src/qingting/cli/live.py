@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +12,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from qingting.live.session import LiveFormat
+    from qingting.model.call import CallInfo
     from qingting.model.live_event import LiveEvent
+    from qingting.model.report import Report
+    from qingting.settings import Settings
+    from qingting.speech.engine import SpeechEngine
 
 _MOODS = {"positive": "积极", "calm": "平静", "negative": "不满", "angry": "愤怒"}
 _PLACES = {"left": "左", "right": "右", "mono": "混"}
+_MIXED = "双方混在一个声道，通话进行时分不清是谁在说；报告由通话结束后的录音质检得出，正在质检录音……"
 
 
 @click.command()
@@ -31,11 +42,10 @@ _PLACES = {"left": "左", "right": "右", "mono": "混"}
 def live(file: Path, **options: Any) -> None:
     """Inspect a recording as if the call were running, and print what is told when.
 
-    Two channels carry one party each; in a mixed recording nobody can be told apart while it runs.
+    Two channels carry one party each. In a mixed recording nobody can be told apart while it runs: its report is
+    that of the recording, inspected after the call's end.
     """
-    from qingting.bootstrap import open_reader
-    from qingting.bootstrap.live import open_live
-    from qingting.live.playback import Playback
+    from qingting.bootstrap import open_engine, open_reader
     from qingting.live.session import LiveFormat
     from qingting.model.call import AgentChannel, CallInfo, Role
     from qingting.settings import load_settings
@@ -51,31 +61,63 @@ def live(file: Path, **options: Any) -> None:
         line_of_business=options["line_of_business"],
         agent_channel=AgentChannel(channel or "auto"),
     )
-    speed = options["speed"] or (1.0 if options["realtime"] else None)
-    with open_live(settings) as inspector:
+    speed, as_json = options["speed"] or (1.0 if options["realtime"] else None), options["as_json"]
+    with closing(open_engine(settings)) as engine:
+        report, seconds = _play(settings, engine, call, form, pcm, speed=speed, as_json=as_json)
+        if form.report_needs_recording:
+            if not as_json:
+                click.echo(_MIXED)
+            report, more = _inspect_recording(settings, engine, file, call)
+            seconds += more
+    _print_report(report, seconds, as_json=as_json)
+
+
+def _play(
+    settings: Settings,
+    engine: SpeechEngine,
+    call: CallInfo,
+    form: LiveFormat,
+    pcm: NDArray[np.int16],
+    *,
+    speed: float | None,
+    as_json: bool,
+) -> tuple[Report, float]:
+    """Print what the running call tells; returns its report, and the seconds from its end to that."""
+    from qingting.bootstrap.live import open_live
+    from qingting.live.playback import Playback
+
+    with open_live(settings, engine=engine) as inspector:
         assist = inspector.assist(call, form)
         playback = Playback(
-            lambda wake: inspector.open(call, form, wake=wake), pcm, rate_hertz, assist=assist, speed=speed
+            lambda wake: inspector.open(call, form, wake=wake), pcm, form.rate_hertz, assist=assist, speed=speed
         )
         for event in playback.events(None):
-            click.echo(_as_json(event) if options["as_json"] else _as_line(event), nl=options["as_json"])
-        _print_report(playback, as_json=options["as_json"])
+            click.echo(_as_json(event) if as_json else _as_line(event), nl=as_json)
+        return playback.report, playback.report_seconds
 
 
-def _print_report(playback: Any, *, as_json: bool) -> None:
+def _inspect_recording(settings: Settings, engine: SpeechEngine, file: Path, call: CallInfo) -> tuple[Report, float]:
+    """Inspect the recording as a job of the service would; returns its report and the seconds it took."""
+    from qingting.bootstrap import open_inspector
+
+    began = time.monotonic()
+    with open_inspector(settings, engine=engine) as inspector:
+        return inspector.inspect(file, call).report, time.monotonic() - began
+
+
+def _print_report(report: Report, seconds: float, *, as_json: bool) -> None:
     from rich.console import Console
 
     from qingting.report.formats.json import to_plain
     from qingting.report.formats.terminal import render_terminal
 
-    _, report = playback.result
     if as_json:
-        plain = {"kind": "Report", "seconds_after_end": round(playback.report_seconds, 3), "report": to_plain(report)}
+        plain = {"kind": "Report", "seconds_after_end": round(seconds, 3), "report": to_plain(report)}
         click.echo(json.dumps(plain, ensure_ascii=False))
         return
     console = Console()
     console.print(render_terminal(report))
-    console.print(f"通话结束后 {playback.report_seconds:.2f} 秒出报告", style="dim")
+    console.print(f"通话结束后 {seconds:.2f} 秒出报告", style="dim")
 
 
 def _as_json(event: LiveEvent) -> str:

@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qingting.errors import InputError, LiveUnavailableError, NotFoundError, QingtingError
@@ -25,9 +26,6 @@ from qingting.model.live_event import LiveEvent, LiveFault, LiveState
 from qingting.privacy.masking import Masker
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from qingting.live.link import Link
     from qingting.live.session import LiveFormat
     from qingting.live.spool import Spool, Spools
@@ -36,11 +34,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AHEAD_MS = 10_000
+AHEAD_SECONDS = 10
 """So much of a call may be on its way to its listening process; then its sender has to wait."""
 _KEPT_SECONDS = 120.0
 """An ended call's events can be asked for so long."""
 _BEAT_SECONDS = 5.0
+_BYTES = 2
+"""Of a sample."""
 _END_SECONDS = 8.0
 """The calls that run when the service stops have so long to end; others are ended at the next start."""
 
@@ -57,12 +57,19 @@ class RunningCall:
         """Whoever has it may resume the call."""
         self.log = EventLog()
         self.state = LiveState.RUNNING
-        self.begun = time.monotonic()
+        self.begun_ms = opening.begun_ms
+        """Milliseconds since 1970, UTC."""
+        self.missing_ms = 0
+        """Sound that never came, as far as its senders' protocols tell; its doors' sum."""
         self._calls = calls
         self._spool = spool
         self._link: Link | None = None
         self._number = 0
-        self._heard_ms = 0
+        self._most = round(calls.limits.max_seconds * self.form.rate_hertz)
+        """Samples of the longest call."""
+        self._block = _BYTES * self.form.channels
+        self._heard = 0
+        """Samples that were worked through."""
         self._room = asyncio.Event()
         self._kick: Callable[[], None] | None = None
         """Closes the connection of its sender; without one the call ends after a while."""
@@ -79,26 +86,37 @@ class RunningCall:
         """Sound that was taken, per channel."""
         return self._spool.samples
 
-    async def feed(self, samples: NDArray[np.int16]) -> None:
-        """Take the next sound, [channels, samples]; waits while the call is far behind.
+    @property
+    def has_room(self) -> bool:
+        """Whether the call runs and need not be waited for."""
+        return self.state is LiveState.RUNNING and (self._link is None or not (self._link.is_full or self._is_behind))
+
+    async def feed(self, content: bytes) -> None:
+        """Take the next sound, and wait while the call is far behind. Raises as take()."""
+        self.take(content)
+        if self._link is not None:
+            await self._link.flushed()
+        while self._link is not None and self._is_behind:
+            self._room.clear()
+            await self._room.wait()
+
+    def take(self, content: bytes) -> None:
+        """Take the next sound: int16, interleaved.
 
         Raises InputError after its end, StorageError when the sound cannot be kept: the call has ended then.
         """
         if self.state is not LiveState.RUNNING:
             raise InputError("The call has ended.", remedy="Start a new one.")
+        content = content[: (self._most - self._spool.samples) * self._block]
         try:
-            content = samples.T.tobytes()
             self._spool.write(content)
         except QingtingError:
             self._calls.keep(self.stop())
             raise
-        if self._link is None:
-            return
-        self._link.sound(self._number, content)
-        await self._link.flushed()
-        while self._link is not None and self.received_ms - self._heard_ms > AHEAD_MS:
-            self._room.clear()
-            await self._room.wait()
+        if self._link is not None:
+            self._link.sound(self._number, content)
+        if self._spool.samples >= self._most:
+            self._calls.keep(self.stop())
 
     async def stop(self) -> None:
         """No more sound comes: the report is written. Again is harmless."""
@@ -113,6 +131,8 @@ class RunningCall:
                 self._link = None
             await self._forget()
         elif self._link is not None:
+            if self.missing_ms:
+                self._link.missing(self._number, self.missing_ms)
             self._link.stop(self._number, str(self._spool.path))
         else:
             await self._hand_over()
@@ -143,7 +163,7 @@ class RunningCall:
     def listen_with(self, link: Link) -> None:
         """Give the call to a listening process."""
         self._link = link
-        self._number = link.open(Opening(live_id=self.id, call=self.call, form=self.form), self)
+        self._number = link.open(Opening(live_id=self.id, call=self.call, form=self.form, begun_ms=self.begun_ms), self)
         loop = asyncio.get_running_loop()
         self._limit = loop.call_later(self._calls.limits.max_seconds, lambda: self._calls.keep(self.stop()))
 
@@ -159,7 +179,7 @@ class RunningCall:
 
     def heard(self, at_ms: int) -> None:
         """So much was worked through."""
-        self._heard_ms = at_ms
+        self._heard = at_ms * self.form.rate_hertz // 1000
         self._room.set()
 
     def ended(self, outcome: Outcome) -> None:
@@ -171,7 +191,7 @@ class RunningCall:
         elif self.state is LiveState.ENDING:
             self._calls.keep(self._hand_over())
         else:
-            self._calls.wall.state(self.id, self.call, LiveState.FAILED)
+            self._calls.wall.state(self.id, self.call, LiveState.FAILED, begun_ms=self.begun_ms)
 
     def lost(self) -> None:
         """Its listening process is gone: it goes on as a recording."""
@@ -185,12 +205,18 @@ class RunningCall:
         )
         self.ended(Outcome.FAILED)
 
+    @property
+    def _is_behind(self) -> bool:
+        return self._spool.samples - self._heard > AHEAD_SECONDS * self.form.rate_hertz
+
     async def _hand_over(self) -> None:
         try:
             delayed = await asyncio.to_thread(self._calls.register.hand_over, self.id, self._spool.path)
         except QingtingError as error:
             # Row and file stay: recover() tries again.
             log.error("a running call cannot be ended now: %s", error.code)
+            remedy = "The call's sound is kept; its report is made as soon as it can be stored."
+            self._say(LiveFault(at_ms=self.received_ms, code=error.code, cause=error.cause, remedy=remedy))
             self._finish(LiveState.FAILED, keep_sound=True)
             return
         if delayed is not None:
@@ -290,7 +316,8 @@ class LiveCalls:
         except QingtingError:
             await asyncio.to_thread(self.register.forget, live_id)
             raise
-        running = RunningCall(self, Opening(live_id=live_id, call=call, form=form), actor, spool)
+        begun_ms = time.time_ns() // 1_000_000
+        running = RunningCall(self, Opening(live_id=live_id, call=call, form=form, begun_ms=begun_ms), actor, spool)
         self._none.clear()
         self._calls[running.id] = self._by_token[running.token] = running
         link = await self._free_link()
@@ -331,7 +358,7 @@ class LiveCalls:
         self._calls.pop(call.id, None)
         if not self._calls:
             self._none.set()
-        self.wall.state(call.id, call.call, call.state)
+        self.wall.state(call.id, call.call, call.state, begun_ms=call.begun_ms)
         asyncio.get_running_loop().call_later(_KEPT_SECONDS, self._by_token.pop, call.token, None)
 
     async def close(self) -> None:
@@ -359,7 +386,7 @@ class LiveCalls:
 
     async def _beat(self) -> None:
         while True:
-            for duty in (self.register.beat, self.register.recover):
+            for duty in (partial(self.register.beat, tuple(self._calls)), self.register.recover):
                 try:
                     await asyncio.to_thread(duty)
                 except QingtingError as error:

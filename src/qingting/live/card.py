@@ -30,8 +30,9 @@ _LINE_CHARACTERS = 120
 class Card:
     """One call's line, written again when it changed."""
 
-    def __init__(self, live_id: str, call: CallInfo) -> None:
-        self._values = first_line(live_id, call)
+    def __init__(self, live_id: str, call: CallInfo, begun_ms: int) -> None:
+        """`begun_ms`: when the call began, milliseconds since 1970, UTC."""
+        self._values = first_line(live_id, call, begun_ms)
         self._changed = True
         self._urgent = True
         self._written_ms = -_EVERY_MS
@@ -83,8 +84,8 @@ class Card:
         self._changed = True
 
 
-def first_line(live_id: str, call: CallInfo) -> dict[str, Any]:
-    """The line of a call of which nothing was told yet."""
+def first_line(live_id: str, call: CallInfo, begun_ms: int) -> dict[str, Any]:
+    """The line of a call of which nothing was told yet; `begun_ms` as Card."""
     return {
         "id": live_id,
         "call_id": call.call_id,
@@ -93,6 +94,7 @@ def first_line(live_id: str, call: CallInfo) -> dict[str, Any]:
         "line_of_business": call.line_of_business,
         "direction": call.direction,
         "state": LiveState.RUNNING.value,
+        "begun_ms": begun_ms,
         "at_ms": 0,
         "risk": None,
         "risk_title": "",

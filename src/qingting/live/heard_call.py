@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from qingting.live.card import Card
 from qingting.live.masking import LiveMasking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from qingting.inspector import Heard
     from qingting.live.assist.assistant import LiveAssist
@@ -51,11 +55,15 @@ class HeardCall:
         self.session = session
         self.assist = assist
         self.masking = LiveMasking(masker)
-        self.card = Card(opening.live_id, opening.call)
-        self.waiting: list[bytes] = []
+        self.card = Card(opening.live_id, opening.call, opening.begun_ms)
+        self._waiting: list[bytes] = []
         """Sound that has come and was not heard yet."""
+        self.waiting_since = 0.0
+        """When the oldest of it came."""
         self._waiting_bytes = 0
         self.acknowledged_ms = 0
+        self.missing_ms = 0
+        """Sound that never came; silence stands for it."""
         self.sound: Path | None = None
         """Its file, once no more sound comes."""
         self.patience = 0.0
@@ -69,12 +77,25 @@ class HeardCall:
         form = self.session.form
         return self._waiting_bytes * 1000 // (2 * form.channels * form.rate_hertz)
 
-    def take(self, content: bytes) -> None:
-        """Take the next sound."""
-        self.waiting.append(content)
+    @property
+    def sound_waits(self) -> bool:
+        """Whether there is a sample that was not heard."""
+        return self._waiting_bytes >= 2 * self.session.form.channels
+
+    def take(self, content: bytes, now: float) -> None:
+        """Take the next sound: int16, interleaved."""
+        if not self._waiting:
+            self.waiting_since = now
+        self._waiting.append(content)
         self._waiting_bytes += len(content)
 
-    def give(self) -> bytes:
-        """Return all sound that waits."""
-        content, self.waiting, self._waiting_bytes = b"".join(self.waiting), [], 0
-        return content
+    def next_piece(self, most_ms: int) -> NDArray[np.int16]:
+        """Return the oldest sound that waits, int16 [channels, samples]; the rest goes on waiting."""
+        form = self.session.form
+        sample = 2 * form.channels
+        most = most_ms * form.rate_hertz // 1000 * sample
+        content = b"".join(self._waiting)
+        size = min(len(content) // sample * sample, most)
+        self._waiting = [content[size:]] if size < len(content) else []
+        self._waiting_bytes = len(content) - size
+        return np.frombuffer(content, np.int16, size // 2).reshape(-1, form.channels).T

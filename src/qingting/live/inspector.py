@@ -13,6 +13,7 @@ from qingting.live.session import LiveFormat, LiveSession
 from qingting.model.call import CallInfo, Role
 
 if TYPE_CHECKING:
+    from qingting.audio._frames import SpeechFrames
     from qingting.inspector import Plan
     from qingting.live.assist.assistant import Assistants, LiveAssist
     from qingting.speech.decode_desk import DecodeDesk
@@ -44,13 +45,20 @@ class LiveInspector:
             session.feed(noise.astype(np.int16))
             session.cancel()
 
-    def open(self, call: CallInfo, form: LiveFormat, *, wake: Callable[[], None] | None = None) -> LiveSession:
-        """Begin a call; `wake` is called from any thread when the session should be polled.
+    def open(
+        self,
+        call: CallInfo,
+        form: LiveFormat,
+        *,
+        wake: Callable[[], None] | None = None,
+        frames: SpeechFrames | None = None,
+    ) -> LiveSession:
+        """Begin a call; `wake` is called from any thread when the session should be polled. `frames` as LiveSession.
 
         Raises PackError for an unknown line of business, InputError for a wrong format.
         """
         plan = self._plan_for(call.line_of_business)
-        return LiveSession(call, form, plan, engine=self._engine, desk=self._desk, wake=wake)
+        return LiveSession(call, form, plan, engine=self._engine, desk=self._desk, wake=wake, frames=frames)
 
     def assist(self, call: CallInfo, form: LiveFormat) -> LiveAssist:
         """Open the assistant of a call's agent, who hears what the call's session tells. Raises PackError."""

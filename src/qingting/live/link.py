@@ -21,6 +21,8 @@ _PAUSE_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)
 _STEADY_SECONDS = 60.0
 _END_SECONDS = 15.0
 """It may store reports for so long when the service stops."""
+_MOST_BYTES = 1024**2
+"""On its way to the process; then senders wait."""
 
 
 class Listening(Protocol):
@@ -57,6 +59,10 @@ class Link:
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._out: list[bytes] = []
+        """Messages of one turn of the event loop, which are written together."""
+        self._out_bytes = 0
+        self._flushing: asyncio.Handle | None = None
         self._began = 0.0
         self._failures = 0
         self._seen = 0.0
@@ -90,6 +96,7 @@ class Link:
             theirs.close()
         ours.setblocking(False)  # noqa: FBT003  the standard library's own form
         reader, self._writer = await asyncio.open_connection(sock=ours)
+        self._writer.transport.set_write_buffer_limits(_MOST_BYTES)
         self._keep(self._read(reader, self._writer))
         self._keep(self._watch(self._writer))
         return True
@@ -103,17 +110,31 @@ class Link:
 
     def sound(self, number: int, content: bytes) -> None:
         """Bring the next sound of a call: int16, interleaved."""
-        self._send(message(Kind.SOUND, number, content))
+        self._keep_for_writing(message(Kind.SOUND, number, content))
+        if self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_soon(self._flush)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether too much is on its way."""
+        if self._writer is None:
+            return False
+        return self._out_bytes + self._writer.transport.get_write_buffer_size() > _MOST_BYTES
 
     async def flushed(self) -> None:
         """Wait while too much is on its way."""
-        if self._writer is not None:
+        if self._writer is not None and self.is_full:
+            self._flush()
             with suppress(ConnectionError):  # the reader notices
                 await self._writer.drain()
 
     def stop(self, number: int, sound: str) -> None:
         """Say that a call's sound is whole, in a file."""
         self._send(message(Kind.STOP, number, sound.encode()))
+
+    def missing(self, number: int, missing_ms: int) -> None:
+        """Say how much of a call's sound never came; before stop()."""
+        self._send(message(Kind.MISSING, number, str(missing_ms).encode()))
 
     def cancel(self, number: int) -> None:
         """Let go of a call."""
@@ -128,6 +149,7 @@ class Link:
         """End the process; it stores what it is about to store first."""
         self._closing = True
         if self._writer is not None:
+            self._flush()
             self._writer.close()
         for task in tuple(self._tasks):
             task.cancel()
@@ -140,8 +162,21 @@ class Link:
                 await self._process.wait()
 
     def _send(self, data: bytes) -> None:
+        self._keep_for_writing(data)
+        self._flush()
+
+    def _keep_for_writing(self, data: bytes) -> None:
+        self._out.append(data)
+        self._out_bytes += len(data)
+
+    def _flush(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        content, self._out = b"".join(self._out), []
+        self._out_bytes = 0
         if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(data)
+            self._writer.write(content)
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         messages = Reader()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from qingting.errors import InputError
 from qingting.model.audio import RecordingFormat
 
 if TYPE_CHECKING:
@@ -50,6 +51,13 @@ class Playback:
         """Words and report, when the call is over."""
         self.report_seconds = 0.0
         """From the end of the sound to the report."""
+
+    @property
+    def report(self) -> Report:
+        """The call's report; raises InputError before the call is over."""
+        if self.result is None:
+            raise InputError("The call is not over yet.", remedy="Take all its events first.")
+        return self.result[1]
 
     def events(self, recording: RecordingFormat | None) -> Iterator[LiveEvent]:
         """Play the call; gives its events as they are told."""

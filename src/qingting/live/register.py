@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from qingting.model.account import Actor
@@ -28,12 +29,12 @@ class Register(Protocol):
         """End a call that had no sound."""
         ...
 
-    def beat(self) -> None:
-        """Say that this process lives."""
+    def beat(self, live_ids: Collection[str]) -> None:
+        """Say that this process lives and has these calls."""
         ...
 
     def recover(self) -> int:
-        """End calls that dead processes of this machine left."""
+        """End calls of this machine that dead processes left, or that could not be ended when they were over."""
         ...
 
 

@@ -43,9 +43,13 @@ from qingting.speech.streaming import PartyStream
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from qingting.audio._frames import SpeechFrames
+    from qingting.audio.voice_activity import VoiceActivity
     from qingting.model.report import Report
     from qingting.speech.decode_desk import DecodeDesk
     from qingting.speech.engine import SpeechEngine
+
+_LEAST_MISSING_MS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,14 @@ class LiveFormat:
         """Names of the parties as the audio stage has them."""
         return ("left", "right") if self.channels == 2 else ("mono",)
 
+    @property
+    def report_needs_recording(self) -> bool:
+        """Whether the report must come from the recording: one channel holds both parties.
+
+        Nobody can be told apart in it while the call runs; whoever hears the whole recording separates the speakers.
+        """
+        return self.channels == 1 and all(role is Role.UNSURE for role in self.roles)
+
     def decision(self) -> RoleDecision:
         """Who is the agent: certain where the caller said so, else undecided for the whole call."""
         if self.channels == 2 and Role.AGENT in self.roles:
@@ -80,6 +92,13 @@ class LiveFormat:
         )
 
 
+def missing_sound(missing_ms: int) -> list[Gap]:
+    """Say that sound of a running call never came; nothing for holes in which no word fits."""
+    if missing_ms < _LEAST_MISSING_MS:
+        return []
+    return [Gap(what="audio.truncated", reason=f"实时音频缺失约{missing_ms / 1000:.1f}秒，缺失处按静音处理。")]
+
+
 class LiveSession:
     """One running call. Not for several threads at once; sessions share engine and desk and nothing else."""
 
@@ -93,8 +112,12 @@ class LiveSession:
         desk: DecodeDesk,
         wake: Callable[[], None] | None = None,
         options: StreamOptions | None = None,
+        frames: SpeechFrames | None = None,
     ) -> None:
-        """`wake` is called from any thread when poll() may have something. Raises InputError for a wrong format."""
+        """`wake` is called from any thread when poll() may have something. Raises InputError for a wrong format.
+
+        `frames`: shared with sessions that are heard ahead together; of the call's rate.
+        """
         if form.channels not in (1, 2) or form.rate_hertz not in (8000, 16000):
             raise InputError("A running call has one or two channels of 8 or 16 kHz.", remedy="Correct the format.")
         self.call = call
@@ -107,7 +130,8 @@ class LiveSession:
         if options is None:
             words = plan.hot_words_for(call) if engine.capabilities.hot_words else ()
             options = StreamOptions(recognition=RecognitionOptions(hot_words=words))
-        gates = LiveGates(form.rate_hertz, form.parties)
+        gates = LiveGates(form.rate_hertz, form.parties, frames=frames)
+        self._channels = gates.channels
         self._streams = [
             PartyStream(engine, gates.gate(party), desk, options=options, wake=wake) for party in form.parties
         ]
@@ -121,7 +145,8 @@ class LiveSession:
     @property
     def now_ms(self) -> int:
         """Call time heard."""
-        return min(stream.now_ms for stream in self._streams)
+        first, last = self._streams[0], self._streams[-1]
+        return min(first.now_ms, last.now_ms)
 
     @property
     def done(self) -> bool:
@@ -129,7 +154,7 @@ class LiveSession:
         return self.state is LiveState.ENDING and all(stream.done for stream in self._streams)
 
     def feed(self, samples: NDArray[np.int16]) -> list[LiveEvent]:
-        """Take the next sound, int16 [channels, samples], any length; returns what is known now.
+        """Take the next sound, int16 [channels, samples], any length, kept as it is; returns what is known now.
 
         Raises InputError for another number of channels, and after stop().
         """
@@ -140,9 +165,14 @@ class LiveSession:
         told: list[StreamEvent] = []
         step = STEP_MS * self.form.rate_hertz // 1000
         for first in range(0, samples.shape[1], step):
-            for stream, row in zip(self._streams, samples, strict=True):
-                told += stream.feed(row[first : first + step])
+            piece = samples[:, first : first + step]
+            for stream, row in zip(self._streams, piece, strict=True):
+                told += stream.feed(row)
         return self._tell(told)
+
+    def channels(self, samples: NDArray[np.int16]) -> list[tuple[VoiceActivity, NDArray[np.int16]]]:
+        """What voice activity will hear when these samples, 400 ms at most, are fed: for listen_together()."""
+        return list(zip(self._channels, samples, strict=True))
 
     def poll(self) -> list[LiveEvent]:
         """Return what decodes have told since the last call."""
@@ -197,12 +227,7 @@ class LiveSession:
         return heard, write_report(heard, result, self._plan), events
 
     def _gaps(self) -> list[Gap]:
-        lost_ms = sum(stream.counts.lost_ms for stream in self._streams)
-        return (
-            [Gap(what="audio.truncated", reason=f"实时音频缺失约{lost_ms / 1000:.1f}秒，缺失处按静音处理。")]
-            if lost_ms
-            else []
-        )
+        return missing_sound(sum(stream.counts.lost_ms for stream in self._streams))
 
     def _tell(self, told: Sequence[StreamEvent]) -> list[LiveEvent]:
         events: list[LiveEvent] = []

@@ -14,12 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from qingting.audio.voice_activity import frames_of_calls, listen_together
 from qingting.errors import QingtingError
 from qingting.live.heard_call import HeardCall, Keeper
 from qingting.live.masking import LiveMasking
 from qingting.live.plain import told
+from qingting.live.session import missing_sound
 from qingting.live.wire import Kind, Opening, Outcome, Reader, message, pickled, unpickled
 from qingting.model.audio import RecordingFormat
 from qingting.model.live_event import (
@@ -36,6 +36,9 @@ from qingting.model.transcript import Flag
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from qingting.live.inspector import LiveInspector
     from qingting.live.session import LiveSession
     from qingting.model.call import CallInfo
@@ -46,10 +49,12 @@ log = logging.getLogger(__name__)
 BEAT_SECONDS = 1.0
 _READ_BYTES = 256 * 1024
 _MOST_READS = 64
-_LEAST_MS = ((100, 0), (1 << 32, 200))
+_LEAST_MS = ((100, 0), (150, 200), (1 << 32, 400))
 """Calls of the process, and the least sound that is heard at once."""
 _PIECE_MS = 400
 """Sound that has waited is heard in pieces of this length: events keep their order and times."""
+_LONGEST_WAIT_SECONDS = 0.5
+"""Sound that has waited so long is heard although its sender pauses."""
 _HEARD_EVERY_MS = 1000
 _PCM_CODEC = "pcm_s16le"
 
@@ -74,14 +79,17 @@ class Shard:
         self._calls: dict[int, HeardCall] = {}
         self._woken: deque[int] = deque()
         self._done: deque[tuple[int, list[LiveEvent], Outcome | None]] = deque()
+        self._awake = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self._store = ThreadPoolExecutor(2, thread_name_prefix="store")
         self._reader = Reader()
-        self._waiting: dict[int, None] = {}
+        self._waiting: dict[int, HeardCall] = {}
         """Calls with sound that was not heard yet, in order of its coming."""
+        self._now = time.monotonic()
         self._out: list[bytes] = []
+        self._frames = {rate_hertz: frames_of_calls(rate_hertz) for rate_hertz in (8000, 16000)}
 
     def run(self) -> None:
         """Work until the other end of the link is closed; reports that are being stored are waited for."""
@@ -108,6 +116,7 @@ class Shard:
 
     def _receive(self) -> bool:
         """Take everything that has come. The sound of a call is fed together: the more there is to do, the cheaper."""
+        self._now = time.monotonic()
         for _ in range(_MOST_READS):
             try:
                 data = self._link.recv(_READ_BYTES, socket.MSG_DONTWAIT)
@@ -122,15 +131,25 @@ class Shard:
     def _feed_waiting(self) -> bool:
         """Let sessions hear what is long enough: with many calls in longer pieces, which cost less."""
         least_ms = next(ms for calls, ms in _LEAST_MS if len(self._calls) <= calls)
-        for number in tuple(self._waiting):
-            call = self._calls.get(number)
-            if call is not None and call.waiting_ms < least_ms:
-                continue
-            self._waiting.pop(number)
-            self._safely(number, self._feed, number)
-            if not self._flush():
-                return False
+        calls = [call for call in self._waiting.values() if self._calls.get(call.number) is call]
+        ready = [call for call in calls if call.sound_waits and call.waiting_ms >= least_ms]
+        while ready:
+            pieces = [(call, call.next_piece(_PIECE_MS)) for call in ready]
+            self._hear_ahead(pieces)
+            for call, samples in pieces:
+                self._safely(call.number, self._feed, call, samples)
+                if not self._flush():
+                    return False
+            ready = [call for call in ready if call.sound_waits and self._calls.get(call.number) is call]
+        self._waiting = {call.number: call for call in calls if call.sound_waits}
         return True
+
+    def _hear_ahead(self, pieces: list[tuple[HeardCall, NDArray[np.int16]]]) -> None:
+        """Find the speech of all these pieces in one go."""
+        for rate_hertz, frames in self._frames.items():
+            own = [(call, samples) for call, samples in pieces if call.session.form.rate_hertz == rate_hertz]
+            if own:
+                listen_together(frames, [one for call, samples in own for one in call.session.channels(samples)])
 
     def _safely(self, number: int, work: Callable[..., None], *arguments: Any) -> None:
         """Do something for a call; one that fails must not take the others with it."""
@@ -153,15 +172,17 @@ class Shard:
             return
         match kind:
             case Kind.SOUND:
-                call.take(content)
-                self._waiting[number] = None
+                call.take(content, self._now)
+                self._waiting[number] = call
             case Kind.STOP:
-                self._feed(number)
+                self._feed_all(call)
                 call.sound = Path(content.decode())
                 call.patience = time.monotonic() + self._patience
                 call.card.state(LiveState.ENDING)
                 self._tell(call, call.session.stop())
                 self._end_when_done(call)
+            case Kind.MISSING:
+                call.missing_ms = int(content)
             case Kind.CANCEL:
                 call.session.cancel()
                 del self._calls[number]
@@ -170,31 +191,32 @@ class Shard:
             case _:
                 pass
 
-    def _feed(self, number: int) -> None:
-        """Let a call's session hear what has come for it."""
-        call = self._calls.get(number)
-        if call is None or not call.waiting:
+    def _feed_all(self, call: HeardCall) -> None:
+        """Let a call's session hear all that has come for it."""
+        while call.sound_waits:
+            self._feed(call, call.next_piece(_PIECE_MS))
+
+    def _feed(self, call: HeardCall, samples: NDArray[np.int16]) -> None:
+        if self._calls.get(call.number) is not call:
             return
-        content = call.give()
-        form = call.session.form
-        samples = np.frombuffer(content, np.int16).reshape(-1, form.channels).T
-        piece = _PIECE_MS * form.rate_hertz // 1000
-        for first in range(0, samples.shape[1], piece):
-            self._tell(call, call.session.feed(samples[:, first : first + piece]))
-        if call.session.now_ms - call.acknowledged_ms >= _HEARD_EVERY_MS:
-            call.acknowledged_ms = call.session.now_ms
-            self._out.append(message(Kind.HEARD, number, str(call.session.now_ms).encode()))
+        self._tell(call, call.session.feed(samples))
+        now_ms = call.session.now_ms
+        if now_ms - call.acknowledged_ms >= _HEARD_EVERY_MS:
+            call.acknowledged_ms = now_ms
+            self._out.append(message(Kind.HEARD, call.number, str(now_ms).encode()))
 
     def _open(self, number: int, opening: Opening) -> None:
-        session = self._inspector.open(opening.call, opening.form, wake=lambda: self._wake(number))
+        frames = self._frames[opening.form.rate_hertz]
+        session = self._inspector.open(opening.call, opening.form, wake=lambda: self._wake(number), frames=frames)
         assist = self._inspector.assist(opening.call, opening.form)
         call = HeardCall(number, opening, session, assist, self._masker)
         self._calls[number] = call
         self._tell(call, [])
 
     def _tell(self, call: HeardCall, events: list[LiveEvent]) -> None:
+        now_ms = call.session.now_ms
         if not call.ending:
-            events = [*events, *call.assist.hear(events, call.session.now_ms)]
+            events = [*events, *call.assist.hear(events, now_ms)]
         if events:
             self._out.append(pickled(Kind.EVENTS, call.number, [told(event, call.masking) for event in events]))
         for event in events:
@@ -204,7 +226,7 @@ class Shard:
         hints = [event for event in events if isinstance(event, AssistHint)]
         if hints:
             self._store.submit(self._note_hints, call.session.call, hints)
-        card = call.card.due(call.session.now_ms)
+        card = call.card.due(now_ms)
         if card is not None:
             self._out.append(message(Kind.CARD, call.number, card.encode()))
 
@@ -222,7 +244,8 @@ class Shard:
             if call.sound is not None and now >= call.patience:
                 self._end_when_done(call)
             if not call.ending:
-                self._safely(call.number, self._feed, call.number)
+                if now - call.waiting_since > _LONGEST_WAIT_SECONDS:
+                    self._safely(call.number, self._feed_all, call)
                 # Silences show by time alone.
                 self._tell(call, [])
             card = None if call.ending else call.card.due(call.session.now_ms, now=True)
@@ -261,11 +284,13 @@ class Shard:
                 call.session.cancel()
                 end = self._keeper.hand_over(call.live_id, sound)
             else:
-                heard, report, events = call.session.finish(_format(sound, call.session))
+                gaps = missing_sound(call.missing_ms)
+                heard, report, events = call.session.finish(_format(sound, call.session), gaps)
                 events += call.assist.end(events)
                 refused = any(Flag.REFUSED in one.flags for one in heard.transcript.utterances)
-                if refused:
-                    # What the recogniser refused while the call ran, it may understand when it is asked again.
+                if refused or call.session.form.report_needs_recording:
+                    # What the recogniser refused while the call ran, it may understand when it is asked again; who
+                    # speaks in a mixed call is told by its recording.
                     end = self._keeper.hand_over(call.live_id, sound)
                 else:
                     end = self._keeper.conclude(call.live_id, sound, heard, report)
@@ -312,6 +337,9 @@ class Shard:
         self._wake_up()
 
     def _wake_up(self) -> None:
+        if self._awake:  # whoever set it has written, and what was queued before is seen
+            return
+        self._awake = True
         with suppress(BlockingIOError):  # it is awake already
             os.write(self._wake_write, b"x")
 
@@ -319,6 +347,8 @@ class Shard:
         with suppress(BlockingIOError):
             while os.read(self._wake_read, 4096):
                 pass
+        # In this order: who is queued after it writes again, who was before is polled next.
+        self._awake = False
 
     def _flush(self) -> bool:
         if self._out:

@@ -6,6 +6,7 @@ packets (RFC 6716), each whole. A decoder keeps less than one sample, or for Opu
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,8 +30,22 @@ _MOST_PACKET_BYTES = 48 * 1277
 class SoundDecoder(Protocol):
     """Sound of one call. Not for several threads at once."""
 
+    @property
+    def missing_ms(self) -> int:
+        """Sound that was lost or broken; silence stands for it."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """Of what it gives."""
+        ...
+
+    def content(self, data: bytes) -> bytes:
+        """Return the samples known now, int16, interleaved; raises InputError for what cannot be sound."""
+        ...
+
     def decode(self, data: bytes) -> NDArray[np.int16]:
-        """Return the samples known now, int16 [channels, samples]; raises InputError for what cannot be sound."""
+        """Return the same as [channels, samples]."""
         ...
 
     def finish(self) -> NDArray[np.int16]:
@@ -58,25 +73,34 @@ def open_decoder(encoding: str, rate_hertz: int, channels: int) -> SoundDecoder:
 class RawDecoder:
     """Samples of one or two bytes each, cut anywhere."""
 
-    def __init__(self, width: int, read: Callable[[bytes], NDArray[np.int16]], channels: int) -> None:
-        """`width`: bytes of a sample; `read` turns bytes of whole samples into them."""
+    def __init__(self, width: int, read: Callable[[bytes], bytes], channels: int) -> None:
+        """`width`: bytes of a sample; `read` turns bytes of whole samples into int16."""
+        self.channels = channels
         self._read = read
-        self._channels = channels
         self._step = width * channels
         self._rest = b""
 
-    def decode(self, data: bytes) -> NDArray[np.int16]:
-        """Return the samples that are whole now, int16 [channels, samples]."""
-        data = self._rest + data
-        whole = len(data) // self._step * self._step
+    @property
+    def missing_ms(self) -> int:
+        """Return 0: whatever comes is sound."""
+        return 0
+
+    def content(self, data: bytes) -> bytes:
+        """Return the samples that are whole now, int16, interleaved."""
+        if self._rest:
+            data = self._rest + data
+        whole = len(data) - len(data) % self._step
         self._rest = data[whole:]
-        samples = self._read(data[:whole])
-        return np.ascontiguousarray(samples.reshape(-1, self._channels).T)
+        return self._read(data[:whole])
+
+    def decode(self, data: bytes) -> NDArray[np.int16]:
+        """Return the same as [channels, samples]."""
+        return np.frombuffer(self.content(data), np.int16).reshape(-1, self.channels).T
 
     def finish(self) -> NDArray[np.int16]:
         """Return nothing: what is left is no whole sample."""
         self._rest = b""
-        return np.empty((self._channels, 0), np.int16)
+        return np.empty((self.channels, 0), np.int16)
 
 
 class OpusDecoder:
@@ -90,12 +114,22 @@ class OpusDecoder:
         av.logging.set_level(None)
         self._packet = av.Packet
         self._broken_packet = av.FFmpegError
-        self._channels = channels
+        self.channels = channels
         self._codec = av.AudioCodecContext.create("libopus", "r")
         self._codec.layout = "stereo" if channels == 2 else "mono"
         self._resampler = soxr.ResampleStream(_OPUS_HERTZ, rate_hertz, channels, dtype="float32", quality="MQ")
         self._usual = _USUAL_PACKET
         self._broken = 0
+        self._missing = 0
+
+    @property
+    def missing_ms(self) -> int:
+        """Sound of packets that were lost or broken."""
+        return self._missing * 1000 // _OPUS_HERTZ
+
+    def content(self, data: bytes) -> bytes:
+        """As decode(), interleaved."""
+        return self.decode(data).T.tobytes()
 
     def decode(self, data: bytes) -> NDArray[np.int16]:
         """Decode a packet; an empty one stands for one that was lost.
@@ -109,7 +143,8 @@ class OpusDecoder:
             self._broken += bool(data)
             if self._broken > MOST_BROKEN:
                 raise InputError("The sound is no Opus.", remedy="Send raw Opus packets, without a container.")
-            samples = np.zeros((self._usual, self._channels), np.int16)
+            samples = np.zeros((self._usual, self.channels), np.int16)
+            self._missing += self._usual
         else:
             self._broken = 0
             self._usual = len(samples)
@@ -117,7 +152,7 @@ class OpusDecoder:
 
     def finish(self) -> NDArray[np.int16]:
         """Return the end of the sound, which the resampler has kept; nothing can be decoded afterwards."""
-        return self._resampled(np.empty((0, self._channels), np.int16), last=True)
+        return self._resampled(np.empty((0, self.channels), np.int16), last=True)
 
     def _samples(self, data: bytes) -> NDArray[np.int16] | None:
         """48 kHz, [samples, channels]; None when there is no packet or a broken one."""
@@ -127,26 +162,31 @@ class OpusDecoder:
             frames = self._codec.decode(self._packet(data))
         except self._broken_packet:
             return None
-        pieces = [np.asarray(frame.to_ndarray(), np.int16).reshape(-1, self._channels) for frame in frames]
+        pieces = [np.asarray(frame.to_ndarray(), np.int16).reshape(-1, self.channels) for frame in frames]
         return np.concatenate(pieces) if pieces else None
 
     def _resampled(self, samples: NDArray[np.int16], *, last: bool) -> NDArray[np.int16]:
-        floats = to_float(samples if self._channels == 2 else samples[:, 0])[0]
+        floats = to_float(samples if self.channels == 2 else samples[:, 0])[0]
         resampled = to_int16(self._resampler.resample_chunk(np.ascontiguousarray(floats), last=last))
-        return np.ascontiguousarray(resampled.reshape(-1, self._channels).T)
+        return np.ascontiguousarray(resampled.reshape(-1, self.channels).T)
 
 
-def _linear(kind: str) -> Callable[[bytes], NDArray[np.int16]]:
-    return lambda data: np.frombuffer(data, kind).astype(np.int16)
+def _same(data: bytes) -> bytes:
+    return data
 
 
-def _table(table: NDArray[np.int16]) -> Callable[[bytes], NDArray[np.int16]]:
-    return lambda data: table[np.frombuffer(data, np.uint8)]
+def _swapped(data: bytes) -> bytes:
+    return np.frombuffer(data, np.int16).byteswap().tobytes()
 
 
-_RAW: dict[str, tuple[int, Callable[[bytes], NDArray[np.int16]]]] = {
-    "pcm16": (2, _linear("<i2")),
-    "pcm16be": (2, _linear(">i2")),
+def _table(table: NDArray[np.int16]) -> Callable[[bytes], bytes]:
+    return lambda data: table.take(np.frombuffer(data, np.uint8)).tobytes()
+
+
+_OURS, _OTHERS = (_same, _swapped) if sys.byteorder == "little" else (_swapped, _same)
+_RAW: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
+    "pcm16": (2, _OURS),
+    "pcm16be": (2, _OTHERS),
     "alaw": (1, _table(ALAW)),
     "mulaw": (1, _table(MULAW)),
 }

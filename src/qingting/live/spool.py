@@ -57,12 +57,12 @@ class Spool:
         self.path = path
         self.samples = 0
         """Written, per channel."""
-        self._form = form
+        self._block = form.channels * _BYTES
         self._min_free_bytes = min_free_bytes
         self._looked_at = 0
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
-        self._together = form.rate_hertz * form.channels * _BYTES * _TOGETHER_MS // 1000
+        self._together = form.rate_hertz * self._block * _TOGETHER_MS // 1000
         self._look()
         try:
             self._file = path.open("xb", buffering=0)
@@ -72,7 +72,7 @@ class Spool:
 
     def write(self, content: bytes) -> None:
         """Append sound: int16, interleaved. Raises StorageFullError, StorageUnavailableError."""
-        self.samples += len(content) // (_BYTES * self._form.channels)
+        self.samples += len(content) // self._block
         self._waiting.append(content)
         self._waiting_bytes += len(content)
         if self._waiting_bytes >= self._together:
@@ -83,14 +83,14 @@ class Spool:
         content, self._waiting = b"".join(self._waiting), []
         self._waiting_bytes = 0
         self._looked_at += len(content)
-        if self._looked_at > _LOOK_BYTES:
-            self._look()
         try:
             at = 0
             while at < len(content):
                 at += self._file.write(content[at:])
         except OSError as error:
             raise _typed(error) from None
+        if self._looked_at > _LOOK_BYTES:
+            self._look()
 
     def close(self) -> bool:
         """Make the file whole, and say whether there is sound in it; whatever goes wrong, repair() can do it later."""

@@ -2,7 +2,8 @@
 
 A track's sound stands where its sender's clock says, relative to the other tracks:
 
-- a piece that begins within 40 ms of the end of the one before follows it without a seam: clocks tremble;
+- a piece that begins within 40 ms of the end of the one before follows it without a seam: clocks tremble; but not
+  where the numbers of the pieces say that one between them never came;
 - a later one leaves silence between, an overlapping one loses what was heard before, a repeated one is dropped;
 - a track that stays back by more than 200 ms, and the piece that another one has just sent, is filled with silence,
   so that the others' words are not held up. What comes too late for its place is no duplicate: it stands behind the
@@ -44,6 +45,14 @@ class TrackJoiner:
     def dropped_ms(self) -> int:
         """Sound that came twice, over all tracks."""
         return sum(track.dropped for track in self._tracks.values()) * 1000 // self._rate_hertz
+
+    @property
+    def missing_ms(self) -> int:
+        """Sound that never came, over all tracks, as the numbers of the pieces tell; by the clock as far as that helps.
+
+        A pause that was not sent has no numbers missing.
+        """
+        return sum(track.missing for track in self._tracks.values()) * 1000 // self._rate_hertz
 
     def add(
         self, name: str, samples: NDArray[np.int16], *, at_ms: int | None = None, number: int | None = None
@@ -97,6 +106,7 @@ class _Track:
         self.end = 0
         """Call time of the next sample."""
         self.dropped = 0
+        self.missing = 0
 
     def add(self, samples: NDArray[np.int16], at: int | None, number: int | None, *, now: int, zero: int) -> None:
         """Keep a piece at its place. `now` is the call's time, `zero` the sender's time when the call began."""
@@ -104,6 +114,11 @@ class _Track:
             self.dropped += samples.size
             return
         start, shift = self._start(at, number, now, zero)
+        skipped = self._skipped(number)
+        if skipped:
+            hole = start - self._clock
+            # Where the clock tells nothing of them, the pieces count as long as this one.
+            self.missing += max(0, hole) if hole else min(skipped * samples.size, self._jump)
         fresh = samples[max(0, self._clock - start) :]
         self.dropped += samples.size - fresh.size
         start = max(start, self._clock)
@@ -131,6 +146,10 @@ class _Track:
             signs.append(number <= self._number)
         return bool(signs) and all(signs)
 
+    def _skipped(self, number: int | None) -> int:
+        """Pieces between the latest one and this one, as far as their numbers are known."""
+        return 0 if number is None or self._number is None else max(0, number - self._number - 1)
+
     def _start(self, at: int | None, number: int | None, now: int, zero: int) -> tuple[int, int]:
         """Sender's time at which a piece begins, and the shift to the call's time."""
         if self._shift is None:
@@ -145,5 +164,5 @@ class _Track:
             return at, now - at
         follows = number is not None and self._number is not None and number == self._number + 1
         seam = at - self._clock
-        trembles = seam <= self._slack and (follows or seam >= -self._slack)
+        trembles = seam <= (0 if self._skipped(number) else self._slack) and (follows or seam >= -self._slack)
         return (self._clock if trembles else at), shift

@@ -95,10 +95,10 @@ class Wall:
         if known is None or not known.own:
             self._show(live_id, call, line, own=False)
 
-    def state(self, live_id: str, call: CallInfo, state: LiveState) -> None:
-        """Change where a call of this process stands."""
+    def state(self, live_id: str, call: CallInfo, state: LiveState, *, begun_ms: int) -> None:
+        """Change where a call of this process stands; `begun_ms` as Card."""
         known = self._lines.get(live_id)
-        values: dict[str, Any] = json.loads(known.text) if known else first_line(live_id, call)
+        values: dict[str, Any] = json.loads(known.text) if known else first_line(live_id, call, begun_ms)
         self.put(live_id, call, json.dumps({**values, "state": state.value}, ensure_ascii=False))
 
     def tend(self) -> None:

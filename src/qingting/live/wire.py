@@ -34,6 +34,8 @@ class Kind(IntEnum):
     """The call is over and nobody wants a report."""
     DISMISS = 5
     """The agent does not want a hint: its id."""
+    MISSING = 6
+    """Milliseconds of its sound that never came, as a number; before STOP."""
     READY = 20
     """The listening process can take calls."""
     BEAT = 21
@@ -55,6 +57,8 @@ class Opening:
     live_id: str
     call: CallInfo
     form: LiveFormat
+    begun_ms: int
+    """When the call began, milliseconds since 1970, UTC."""
 
 
 @dataclass(frozen=True, kw_only=True)

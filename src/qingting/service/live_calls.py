@@ -3,7 +3,8 @@
 While a call runs its sound grows on the disk of the machine that takes it (`live/spool.py`), and a row says
 who takes it. Whoever deletes the row ends the call, in the transaction that stores what became of it: the
 report of its session, or a job that inspects its sound like any recording. A process that dies leaves rows and
-files; the next one on the same machine ends these calls.
+files, and so does one that cannot end a call because the database or the disk is away; the next look of a process on
+the same machine ends these calls.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from qingting.storage.calls import CallState
 from qingting.storage.live_calls import LiveCallRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -137,14 +138,14 @@ def forget(service: Service, live_id: str) -> None:
             _change_state(service, connection, row, CallState.KNOWN)
 
 
-def beat(service: Service, owner: Owner) -> None:
-    """Say that a process lives and takes the sound of its calls."""
+def beat(service: Service, owner: Owner, live_ids: Collection[str]) -> None:
+    """Say that a process lives and has these calls; others that it had and could not end are left behind."""
     with service.database.write() as connection:
-        live_calls.beat(connection, owner.id, service.clock())
+        live_calls.beat(connection, owner.id, live_ids, service.clock())
 
 
 def left_behind(service: Service, owner: Owner) -> list[LiveCallRow]:
-    """Return calls whose process on this machine is silent."""
+    """Return calls of this machine of which their process says no more that it has them."""
     before = service.clock() - round(service.settings.jobs.lost_after_seconds * 1000)
     with service.database.read() as connection:
         return live_calls.left_behind(connection, owner.host, seen_before_ms=before)

@@ -175,8 +175,8 @@ class LiveSection(_Section):
     """Start them with the service and not with the first call, whose first events then wait for some seconds."""
     max_calls: Annotated[int, Field(ge=1)] = 500
     """Calls that may run at once."""
-    max_minutes: Annotated[float, Field(gt=0)] = 240.0
-    """A call that runs longer is ended, with a report."""
+    max_minutes: Annotated[float, Field(gt=0, le=1080)] = 240.0
+    """A call that runs longer, or brings more sound, is ended, with a report."""
     idle_seconds: Annotated[float, Field(gt=0)] = 30.0
     """A connection that brings nothing for so long counts as lost."""
     resume_seconds: Annotated[float, Field(ge=0)] = 60.0

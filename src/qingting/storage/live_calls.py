@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +54,10 @@ def take(connection: Connection, live_id: str) -> LiveCallRow | None:
     return None if row is None else _row(row)
 
 
-def beat(connection: Connection, owner: str, now_ms: int) -> None:
-    """Write a sign of life of all calls of a process."""
-    connection.execute(update(live_calls).where(live_calls.c.owner == owner).values(seen_ms=now_ms))
+def beat(connection: Connection, owner: str, live_ids: Collection[str], now_ms: int) -> None:
+    """Write a sign of life of calls of a process."""
+    mine = live_calls.c.owner == owner, live_calls.c.id.in_(live_ids)
+    connection.execute(update(live_calls).where(*mine).values(seen_ms=now_ms))
 
 
 def left_behind(connection: Connection, host: str, *, seen_before_ms: int, limit: int = 1000) -> list[LiveCallRow]:

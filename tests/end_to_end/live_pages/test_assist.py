@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tests.end_to_end.live_pages.conftest import OpenPage, StandIn
 
 pytestmark = [
-    pytest.mark.xdist_group("browser"),
     # The driver leaves its pipes to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

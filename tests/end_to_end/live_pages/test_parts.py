@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from tests.end_to_end.live_pages.conftest import OpenPage, StandIn
 
 pytestmark = [
-    pytest.mark.xdist_group("browser"),
     # The driver leaves its pipes to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -52,6 +51,29 @@ def test_what_no_sample_can_carry_does_not_come_back_as_noise(page: Any, rate: i
 def test_speech_passes_whole(page: Any) -> None:
     found = page.evaluate(RESAMPLED, {"from": 44_100, "hertz": 6_500, "piece": 1024})
     assert 0.68 < found["loudness"] < 0.72
+
+
+AHEAD = """async ([date, now]) => {
+  const { ahead } = await import("/live/assets/stream.js");
+  return ahead(date, now);
+}"""
+NOON = "Mon, 30 Nov 2026 12:00:00 GMT"
+NOON_MS = 1_796_040_000_000
+
+
+@pytest.mark.parametrize(
+    ("date", "now_ms", "ahead_ms"),
+    [
+        (NOON, NOON_MS + 400, 0),
+        (NOON, NOON_MS - 2000, 0),
+        (NOON, NOON_MS - 600_000, 600_500),
+        (NOON, NOON_MS + 600_000, -599_500),
+        (None, NOON_MS, 0),
+        ("noon", NOON_MS, 0),
+    ],
+)
+def test_a_clock_that_is_wrong_is_known(page: Any, date: str | None, now_ms: int, ahead_ms: int) -> None:
+    assert page.evaluate(AHEAD, [date, now_ms]) == ahead_ms
 
 
 READ = """async (pieces) => {

@@ -32,7 +32,6 @@ EVIL = "<img src=x onerror=alert(1)>"
 PASSWORD = "correct horse battery"
 
 pytestmark = [
-    pytest.mark.xdist_group("browser"),
     pytest.mark.timeout(600),
     # The driver leaves its pipes to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),

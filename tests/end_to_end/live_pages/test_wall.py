@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,6 @@ if TYPE_CHECKING:
     from tests.end_to_end.live_pages.conftest import OpenPage, StandIn
 
 pytestmark = [
-    pytest.mark.xdist_group("browser"),
     # The driver leaves its pipes to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -90,6 +90,18 @@ def test_a_new_serious_risk_stands_out_is_told_and_sounds_only_if_wanted(
     stand_in.card("3", risk=1, risk_title="投诉或要求升级")
     page.wait_for_function("() => window.tones > 2")
     page.wait_for_function("() => document.querySelectorAll('#calls .fresh').length === 0")
+
+
+def test_who_looks_late_sees_since_when_a_call_runs(open_page: OpenPage, stand_in: StandIn) -> None:
+    # Its line is old: nothing was said in it for long.
+    begun_ms = round(time.time() * 1000) - 3_605_000
+    stand_in.card("1", begun_ms=begun_ms, at_ms=4000)
+    page = wall(open_page, stand_in)
+    wait_for_lines(page, "A1")
+    page.wait_for_function("() => /^1:00:[0-5][0-9]$/.test(document.querySelector('#calls .clock').textContent)")
+    stand_in.card("1", at_ms=9000, faults=1)
+    page.wait_for_function("() => document.querySelector('#calls .faults').textContent === '1'")
+    assert text(page, "#calls .clock").startswith("1:00:")
 
 
 def test_filters_are_kept_in_the_address(open_page: OpenPage, stand_in: StandIn) -> None:

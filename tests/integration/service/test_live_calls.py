@@ -20,6 +20,7 @@ from qingting.errors import (
     InvalidRequestError,
     NotFoundError,
     StorageFullError,
+    UploadTooLargeError,
 )
 from qingting.inspector import Heard, Plan, certain_roles, judge
 from qingting.live.session import LiveFormat
@@ -147,7 +148,7 @@ def test_what_a_dead_process_left_is_ended_by_the_next_on_its_machine(
     abroad = live_calls.begin(service, SYSTEM, replace(CALL, call_id="abroad"), ELSEWHERE)
     assert live_calls.recover(service, LATER, spools.existing, repair=repair) == 0, "nobody is silent yet"
     clock.ms += 60_000
-    live_calls.beat(service, LATER)
+    live_calls.beat(service, LATER, [alive.id])
     assert live_calls.recover(service, LATER, spools.existing, repair=repair) == 1
     states = {name: call_row(service, name).state for name in ("c0", "c1", "c2", "alive", "abroad")}
     assert states == {
@@ -161,6 +162,30 @@ def test_what_a_dead_process_left_is_ended_by_the_next_on_its_machine(
     with service.database.read() as connection:
         assert {row.id for row in rows.left_behind(connection, "there", seen_before_ms=clock.ms)} == {abroad.id}
         assert rows.get(connection, alive.id) is not None
+
+
+def test_a_call_that_its_process_could_not_end_is_ended_by_a_later_look(
+    service: Service, spools: Spools, clock: Any
+) -> None:
+    unended = live_calls.begin(service, SYSTEM, CALL, OWNER)
+    recorded(spools, unended)
+    running = live_calls.begin(service, SYSTEM, replace(CALL, call_id="running"), OWNER)
+    clock.ms += 60_000
+    live_calls.beat(service, OWNER, [running.id])
+    assert live_calls.recover(service, OWNER, spools.existing, repair=repair) == 1
+    assert call_row(service).state is CallState.QUEUED
+    assert call_row(service, "running").state is CallState.LIVE
+
+
+def test_a_long_call_is_no_upload(service: Service, spools: Spools) -> None:
+    narrow = service.settings.api.model_copy(update={"max_upload_bytes": 1000})
+    service = replace(service, settings=service.settings.model_copy(update={"api": narrow}))
+    begun = live_calls.begin(service, SYSTEM, CALL, OWNER)
+    sound = recorded(spools, begun)
+    assert repair(sound)
+    with pytest.raises(UploadTooLargeError):
+        intake.submit(service, SYSTEM, Submission(call=CallInfo(call_id="c2"), file=sound, file_name="a.wav"))
+    assert live_calls.hand_over(service, begun.id, sound) is not None
 
 
 def test_what_cannot_be_stored_now_is_kept_for_the_next_look(

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import fractions
 import json
+import os
+import pickle
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +24,13 @@ from qingting.audio._silero import SileroNetwork
 from qingting.audio.decode import decode
 from qingting.audio.options import AudioLimits, AudioOptions
 from qingting.audio.source import open_source
-from qingting.audio.voice_activity import VoiceActivity, VoiceActivitySettings, detect_speech
+from qingting.audio.voice_activity import (
+    VoiceActivity,
+    VoiceActivitySettings,
+    detect_speech,
+    frames_of_calls,
+    listen_together,
+)
 
 REFERENCE = np.load(Path(__file__).parent / "data" / "silero_reference.npz")
 RATES = (8000, 16000)
@@ -244,17 +255,52 @@ def test_the_gate_loses_no_quiet_speech(rate_hertz: int, level_db: float) -> Non
         assert end >= open_end - 100 or end >= true_end
 
 
-def test_the_gate_spares_the_network_most_of_the_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    evaluated: list[int] = []
-    original = SileroNetwork.probabilities
+def test_the_gate_spares_the_network_most_of_the_silence() -> None:
+    frames = frames_of_calls(8000)
+    activity = VoiceActivity(8000, frames=frames)
+    samples = join(noise(8000, 30.0, -58.0), speech(8000), noise(8000, 30.0, -58.0))
+    assert activity.feed(samples) + activity.finish() == detect_speech(samples, 8000) != []
+    assert 0 < frames.evaluated < 0.2 * 62_000 / 32
 
-    def counting(self: SileroNetwork, samples: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
-        evaluated.append(starts.size)
-        return original(self, samples, starts)
 
-    monkeypatch.setattr(SileroNetwork, "probabilities", counting)
-    detect_speech(join(noise(8000, 30.0, -58.0), speech(8000), noise(8000, 30.0, -58.0)), 8000)
-    assert sum(evaluated) < 0.2 * 62_000 / 32
+@pytest.mark.parametrize("rate_hertz", RATES)
+@pytest.mark.parametrize("together", [1, 2, 3, 4, 5, 9])
+def test_channels_that_are_heard_together_give_the_spans_of_each(rate_hertz: int, together: int) -> None:
+    frames = frames_of_calls(rate_hertz)
+    sounds = [np.roll(CALLS[rate_hertz], 7919 * number) for number in range(together)]
+    channels = [VoiceActivity(rate_hertz, frames=frames) for _ in sounds]
+    spans: list[list[tuple[int, int]]] = [[] for _ in sounds]
+    draw, at = np.random.default_rng(together), [0] * together
+    while any(begin < sound.size for begin, sound in zip(at, sounds, strict=True)):
+        sizes = draw.integers(0, rate_hertz * 2 // 5, together).tolist()
+        heard = [sounds[n][at[n] : at[n] + sizes[n]] for n in range(together)]
+        chosen = [n for n in draw.permutation(together).tolist() if heard[n].size]
+        if chosen:
+            listen_together(frames, [(channels[n], heard[n]) for n in chosen])
+        for n in chosen:
+            spans[n] += channels[n].feed(heard[n])
+            at[n] += heard[n].size
+    for channel, found, sound in zip(channels, spans, sounds, strict=True):
+        assert found + channel.finish() == detect_speech(sound, rate_hertz)
+
+
+def test_a_channel_that_takes_the_place_of_another_knows_nothing_of_it() -> None:
+    frames, samples = frames_of_calls(8000), CALLS[8000]
+    for _ in range(3):
+        activity = VoiceActivity(8000, frames=frames)
+        assert activity.feed(samples) + activity.finish() == detect_speech(samples, 8000)
+        number = activity.number
+        activity.feed(samples[:100_000])
+        del activity
+    assert number == VoiceActivity(8000, frames=frames).number
+
+
+def test_other_sound_than_was_heard_ahead_is_refused() -> None:
+    frames = frames_of_calls(8000)
+    activity = VoiceActivity(8000, frames=frames)
+    listen_together(frames, [(activity, CALLS[8000][:800])])
+    with pytest.raises(ValueError, match="other samples"):
+        activity.feed(CALLS[8000][:799])
 
 
 def test_a_stream_tells_of_open_speech_and_decides_soon_after_its_end() -> None:
@@ -299,16 +345,40 @@ def test_other_rates_are_refused(rate_hertz: int) -> None:
 
 
 def test_kernels_compile_without_any_writable_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = _compile._njit
+    def no_place(function: object) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
 
-    def no_place(function: Any, *, cache: bool) -> object:
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return original(function, cache=False)
-
-    monkeypatch.setattr(_compile, "_njit", no_place)
+    monkeypatch.setattr(_compile, "_Cache", no_place)
     doubled = _compile.kernel(lambda x: x * 2)
     assert doubled(21) == 42
+
+
+def test_machine_code_on_disk_serves_only_the_sources_it_was_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compiled() -> int:
+        """How often the kernel was compiled, not read, in a process of its own."""
+        program = (
+            "import sys; sys.path.insert(0, '.'); import kernels; assert kernels.twice(21) == 42; "
+            "print(sum(kernels.twice.stats.cache_misses.values()))"
+        )
+        done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    module = tmp_path / "kernels.py"
+    module.write_text(
+        "from qingting.audio import _compile\n_compile._sources = lambda: 'one'\n"
+        "@_compile.kernel\ndef twice(x):\n    return 2 * x\n"
+    )
+    times = (module.stat().st_atime, module.stat().st_mtime)
+    assert [compiled(), compiled()] == [1, 0]
+    module.write_text(module.read_text().replace("one", "two"))
+    os.utime(module, times)
+    assert [compiled(), compiled()] == [1, 0]
+    (index,) = tmp_path.glob("__pycache__/*.nbi")
+    version = pickle.dumps(pickle.loads(index.read_bytes()))
+    index.write_bytes(version + pickle.dumps(fractions.Fraction(1)).replace(b"Fraction", b"Fractiom"))
+    assert [compiled(), compiled()] == [1, 0]
 
 
 CALLS_FOLDER = Path(__file__).parents[3] / "demo" / "calls"

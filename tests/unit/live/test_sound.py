@@ -139,6 +139,17 @@ def test_lost_opus_packets_leave_silence_of_their_length() -> None:
     assert np.abs(got[30 * 320 : 40 * 320]).max() > 6000
 
 
+def test_lost_and_broken_opus_packets_are_counted() -> None:
+    packets = opus_packets(np.stack([tone(500, 16_000, 1.0)]), 16_000)
+    decoder = open_decoder("opus", 16_000, 1)
+    for number, packet in enumerate(packets):
+        decoder.decode(b"" if number in (5, 6) else b"\xff" * 40 if number == 9 else packet)
+    assert decoder.missing_ms == 60
+    raw = open_decoder("pcm16", 16_000, 1)
+    raw.decode(b"\0" * 321)
+    assert raw.missing_ms == 0
+
+
 def test_sound_that_is_no_opus_at_all_is_refused() -> None:
     decoder = open_decoder("opus", 16_000, 1)
     for _ in range(MOST_BROKEN):

@@ -236,6 +236,36 @@ def test_a_call_begins_with_its_first_sound_whatever_the_clock_says() -> None:
     assert got.shape[1] == 3 * STEP
 
 
+def test_pieces_that_never_came_are_counted_by_their_numbers_and_the_clock() -> None:
+    call = Call()
+    for number in range(100):
+        if number not in range(10, 35):
+            call.add(IN, piece(number), number * 20, number)
+        if number not in (50, 60, 61, 62):
+            call.add(OUT, piece(number), number * 20, number)
+    assert call.joiner.missing_ms == 500 + 20 + 60
+    got = call.end()
+    assert not got[0, 10 * STEP : 35 * STEP].any()
+    assert call.joiner.dropped_ms == 0
+
+
+def test_a_pause_that_was_not_sent_is_nothing_missing() -> None:
+    call = Call(IN)
+    call.add(IN, piece(0), 0, 1)
+    call.add(IN, piece(1), 5000, 2)
+    call.add(IN, piece(2), 10**9, 3)
+    assert call.joiner.missing_ms == 0
+
+
+def test_without_a_clock_missing_pieces_count_as_long_as_the_next_one() -> None:
+    call = Call(IN)
+    for number in (1, 2, 6):
+        call.add(IN, piece(number), None, number)
+    assert call.joiner.missing_ms == 60
+    call.add(IN, piece(7), None, 1 << 50)
+    assert call.joiner.missing_ms == 60 + LONGEST_JUMP_MS
+
+
 def test_an_unknown_track_is_refused() -> None:
     with pytest.raises(KeyError):
         Call().add("middle", piece(0), 0)

@@ -17,6 +17,7 @@ from qingting.model.finding import Level
 from qingting.model.live_event import EmotionChanged, LiveState, ReportReady, RiskRaised
 from qingting.privacy.masking import Masker
 
+BEGUN_MS = 1_764_460_800_000
 CALL = CallInfo(call_id="c1", agent_id="8012", team="售后")
 
 
@@ -76,7 +77,7 @@ def test_a_call_that_is_over_is_shown_once_more() -> None:
     wall.put("l1", CALL, line(faults=2))
     watcher = wall.watch(everything)
     watcher.take()
-    wall.state("l1", CALL, LiveState.REPORTED)
+    wall.state("l1", CALL, LiveState.REPORTED, begun_ms=BEGUN_MS)
     (last,) = watcher.take()
     assert json.loads(last)["state"] == "reported"
     assert json.loads(last)["faults"] == 2
@@ -86,7 +87,7 @@ def test_a_call_that_is_over_is_shown_once_more() -> None:
 def test_a_call_that_nothing_listens_to_has_a_line() -> None:
     wall = Wall()
     watcher = wall.watch(everything)
-    wall.state("l1", CALL, LiveState.FAILED)
+    wall.state("l1", CALL, LiveState.FAILED, begun_ms=BEGUN_MS)
     assert json.loads(watcher.take()[0])["call_id"] == "c1"
 
 
@@ -119,8 +120,9 @@ def test_another_process_cannot_change_an_own_line() -> None:
 
 
 def test_a_card_is_written_when_something_changed_and_at_once_when_it_is_urgent() -> None:
-    card, masks = Card("l1", CALL), LiveMasking(Masker(()))
-    assert json.loads(card.due(0) or "")["state"] == "running"
+    card, masks = Card("l1", CALL, BEGUN_MS), LiveMasking(Masker(()))
+    first = json.loads(card.due(0) or "")
+    assert (first["state"], first["begun_ms"]) == ("running", BEGUN_MS)
     assert card.due(100) is None
     card.hear(EmotionChanged(at_ms=100, role=Role.CUSTOMER, mood="negative", intensity=0.5), masks)
     assert card.due(200) is None, "soon"

@@ -24,7 +24,7 @@ def test_any_cutting_gives_the_same_messages(messages, cuts) -> None:
 
 
 def test_objects_come_back_as_they_were() -> None:
-    opening = Opening(live_id="x", call=CallInfo(call_id="c"), form=LiveFormat(rate_hertz=8000, channels=1))
+    opening = Opening(live_id="x", call=CallInfo(call_id="c"), form=LiveFormat(rate_hertz=8000, channels=1), begun_ms=7)
     ((kind, number, content),) = Reader().feed(pickled(Kind.OPEN, 7, opening))
     assert (kind, number, unpickled(content)) == (Kind.OPEN, 7, opening)
 

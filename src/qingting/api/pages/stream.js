@@ -10,6 +10,15 @@ const LONGEST_WAIT = 15_000;
 /** The service says something every 15 seconds: a connection that is silent for so long is dead. */
 const SILENCE = 40_000;
 
+/** Clocks that differ by less agree: the service says its time in whole seconds. */
+const AGREE = 3000;
+
+/** By how many milliseconds the clock of a `Date` header is ahead of `now`; 0 where nothing can be said. */
+export const ahead = (date, now) => {
+  const difference = Date.parse(date ?? "") + 500 - now;
+  return Math.abs(difference) > AGREE ? difference : 0;
+};
+
 /** Splits what comes into events; keeps what is not complete yet. */
 export class Reader {
   constructor(hear) {
@@ -52,7 +61,8 @@ export class Reader {
  * Follow a stream until `stop()`.
  *
  * `hear(type, value)` gets each event, parsed; `state(name, seconds)` is told `connecting`, `open`, `waiting` (with
- * the seconds until the next attempt) and `signed-out`, after which all is told anew; `opened()` each time that a connection is there;
+ * the seconds until the next attempt) and `signed-out`, after which all is told anew; `opened(ahead)` each time that a
+ * connection is there, with the milliseconds by which the service's clock is ahead of this one's;
  * `missing()` of a 404 and `closed(empty)` of an orderly end say whether to go on.
  */
 export class Stream {
@@ -103,7 +113,7 @@ export class Stream {
     const headers = this.last ? { "Last-Event-ID": this.last } : {};
     const answer = await ask(this.path, { headers, signal: this.abort.signal });
     this.state("open");
-    this.opened();
+    this.opened(ahead(answer.headers.get("Date"), Date.now()));
     const begun = Date.now();
     let heard = 0, over = false;
     const reader = new Reader((event) => {

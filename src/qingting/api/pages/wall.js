@@ -116,7 +116,8 @@ const state = (name, seconds) => {
 let connections = 0;
 
 /** After a break some calls are over, of which the stream tells nothing more. */
-const opened = async () => {
+const opened = async (ahead) => {
+  rows.ahead = ahead;
   connections += 1;
   rows.draw();
   if (connections === 1) return;

@@ -29,10 +29,10 @@ class Row {
     this.button.dataset.id = card.id;
   }
 
-  /** Draw a card; `now` is when it came. */
-  show(card, now) {
+  /** Draw a card; `now` is when it came, `ahead` by how much the service's clock is ahead. */
+  show(card, now, ahead) {
     this.card = card;
-    this.began = Math.min(this.began, now - (card.at_ms ?? 0));
+    this.began = card.begun_ms ? card.begun_ms - ahead : Math.min(this.began, now - (card.at_ms ?? 0));
     const { parts } = this, tone = TONES[card.risk] ?? "none";
     mark(this.node, "class", `k-${tone}${this.fresh ? " fresh" : ""}${over(card) ? " over" : ""}`);
     say(parts.badge, LEVELS[card.risk] ?? "正常");
@@ -79,6 +79,8 @@ export class Rows {
     this.waiting = new Map();
     this.suspects = new Set();
     this.next = 0;
+    /** Milliseconds by which the service's clock is ahead of this one's. */
+    this.ahead = 0;
     this.chosen = "";
     this.wanted = { team: "", risk: "", text: "" };
     this.draw = together(() => this.drawNow());
@@ -147,7 +149,7 @@ export class Rows {
     }
     // A call that was serious when it was first seen is no news.
     if (card.risk === 1 && row.rank !== 1 && !fresh) row.fresh = now + FRESH;
-    row.show(card, now);
+    row.show(card, now, this.ahead);
     if (over(card)) row.gone ||= now + STAYS;
     const rank = card.risk ?? NONE;
     if (fresh || rank !== row.rank) this.put(row, rank);

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from qingting.api.schemas.common import EXAMPLE_ID, PLAIN, ULID, Body, Text64, Text128, Text256, View
+from qingting.api.schemas.common import EXAMPLE_ID, EXAMPLE_MS, PLAIN, ULID, Body, Text64, Text128, Text256, View
 from qingting.live.doors.door import Expected
 from qingting.live.session import LiveFormat
 from qingting.model.call import CallInfo, Role
@@ -32,6 +32,8 @@ class LiveCall(View):
     line_of_business: str
     direction: str
     state: LiveState
+    begun_ms: int = Field(examples=[EXAMPLE_MS])
+    """When the call began: milliseconds since 1970, UTC."""
     at_ms: int
     """Call time of this line."""
     risk: int | None

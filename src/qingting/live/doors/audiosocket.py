@@ -55,6 +55,11 @@ class AudioSocketDoor:
         self._fault: LiveProtocolError | None = None
         self._over = False
 
+    @property
+    def missing_ms(self) -> int:
+        """Return 0: packets are not numbered."""
+        return 0
+
     def take(self, message: bytes | str) -> list[Step]:
         """Understand the next bytes of the stream, cut anywhere; raises LiveProtocolError for a wrong packet.
 
@@ -153,8 +158,8 @@ class AudioSocketDoor:
     def _sound(self, data: bytes) -> list[Step]:
         if self._decoder is None or not data:
             return []
-        samples = self._decoder.decode(data)
-        return [Sound(samples=samples)] if samples.shape[1] else []
+        content = self._decoder.content(data)
+        return [Sound(content=content, channels=self._decoder.channels)] if content else []
 
     def _ended(self) -> list[Step]:
         self._kept.clear()

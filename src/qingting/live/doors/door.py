@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from qingting.live.session import LiveFormat
 from qingting.model.call import CallInfo
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from qingting.model.live_event import LiveEvent
@@ -29,10 +30,21 @@ class Begin:
 
 @dataclass(frozen=True, kw_only=True)
 class Sound:
-    """The next sound of the call."""
+    """The next sound of the call, in the rate and channels of `Begin.form`."""
 
-    samples: NDArray[np.int16]
-    """[channels, samples] in the rate and channels of `Begin.form`."""
+    content: bytes
+    """int16, interleaved: so it is kept and passed on."""
+    channels: int
+
+    @classmethod
+    def of(cls, samples: NDArray[np.int16]) -> Sound:
+        """Make it of [channels, samples]."""
+        return cls(content=samples.T.tobytes(), channels=len(samples))
+
+    @property
+    def samples(self) -> NDArray[np.int16]:
+        """The same as [channels, samples]."""
+        return np.frombuffer(self.content, np.int16).reshape(-1, self.channels).T
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +57,11 @@ Step = Begin | Sound | End
 
 class Door(Protocol):
     """One connection's protocol, from its first message to its last. Not for several threads at once."""
+
+    @property
+    def missing_ms(self) -> int:
+        """Sound that never came or could not be read, as far as the protocol tells; silence stands for it."""
+        ...
 
     def take(self, message: bytes | str) -> list[Step]:
         """Understand one message (a WebSocket message, or bytes of a TCP stream as they come).

@@ -40,6 +40,11 @@ class FreeSwitchDoor:
         self._decoder: SoundDecoder | None = None
         self._over = False
 
+    @property
+    def missing_ms(self) -> int:
+        """Return 0: samples are not numbered."""
+        return 0
+
     def take(self, message: bytes | str) -> list[Step]:
         """Understand one message; raises LiveProtocolError for what the protocol does not allow."""
         if self._over:
@@ -69,8 +74,8 @@ class FreeSwitchDoor:
         if decoder is None:
             begin, decoder = self._begin({})
             steps.append(begin)
-        samples = decoder.decode(data)
-        return [*steps, Sound(samples=samples)] if samples.shape[1] else steps
+        content = decoder.content(data)
+        return [*steps, Sound(content=content, channels=decoder.channels)] if content else steps
 
     def _begin(self, metadata: dict[str, Any]) -> tuple[Begin, SoundDecoder]:
         said: dict[str, Any] = {**self._parameters, **metadata}

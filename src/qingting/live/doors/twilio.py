@@ -38,12 +38,17 @@ class TwilioDoor:
 
     def __init__(self) -> None:
         self.missed = 0
-        """Messages that never came, by their numbers; sound missing in them is silence."""
+        """Messages that never came, by their numbers, of whatever kind."""
         self._stream = ""
         self._tracks: tuple[str, ...] = ()
         self._joiner: TrackJoiner | None = None
         self._last: int | None = None
         self._over = False
+
+    @property
+    def missing_ms(self) -> int:
+        """Sound that never came, by the numbers of its pieces."""
+        return 0 if self._joiner is None else self._joiner.missing_ms
 
     def take(self, message: bytes | str) -> list[Step]:
         """Understand one message; raises LiveProtocolError for what the protocol does not allow."""
@@ -155,4 +160,4 @@ def _payload(media: dict[str, Any]) -> bytes:
 
 
 def _sound(samples: NDArray[np.int16]) -> list[Step]:
-    return [Sound(samples=samples)] if samples.shape[1] else []
+    return [Sound.of(samples)] if samples.shape[1] else []

@@ -49,6 +49,11 @@ class OwnDoor:
         self._begun = False
         self._over = False
 
+    @property
+    def missing_ms(self) -> int:
+        """Sound of packets that were lost or broken."""
+        return 0 if self._decoder is None else self._decoder.missing_ms
+
     def take(self, message: bytes | str) -> list[OwnStep]:
         """Understand one message; raises LiveProtocolError for what the protocol does not allow."""
         check_size(message)
@@ -103,8 +108,8 @@ class OwnDoor:
             raise LiveProtocolError("Sound came before start.")
         if self._over:
             raise LiveProtocolError("Sound came after stop.")
-        samples = self._decoder.decode(data)
-        return [Sound(samples=samples)] if samples.shape[1] else []
+        content = self._decoder.content(data)
+        return [Sound(content=content, channels=self._decoder.channels)] if content else []
 
     def _end(self) -> list[OwnStep]:
         if not self._begun:
@@ -113,7 +118,7 @@ class OwnDoor:
             return []
         self._over = True
         last = self._decoder.finish() if self._decoder is not None else None
-        return [*([Sound(samples=last)] if last is not None and last.shape[1] else []), End()]
+        return [*([] if last is None or not last.size else [Sound.of(last)]), End()]
 
 
 def _roles(audio: dict[str, Any], channels: int) -> tuple[Role, ...]:

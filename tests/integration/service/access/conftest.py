@@ -272,9 +272,9 @@ def _run(calls: LiveCalls, side: Side) -> None:
     """Let the side's call run, with a line on the wall."""
     form = LiveFormat(rate_hertz=8000, channels=1)
     call = CallInfo(call_id=side.done, agent_id=side.agent, team=side.team)
-    opening = Opening(live_id=new_id(), call=call, form=form)
+    opening = Opening(live_id=new_id(), call=call, form=form, begun_ms=0)
     running = RunningCall(calls, opening, SYSTEM, cast("Any", None))
     calls._by_token[running.token] = running
-    card = Card(opening.live_id, call)
+    card = Card(opening.live_id, call, opening.begun_ms)
     running.card(card.due(0) or "")
     running.told([Told(text=json.dumps({"type": "utterance", "text": side.words}))])

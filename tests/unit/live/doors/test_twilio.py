@@ -121,10 +121,23 @@ def test_a_connection_that_breaks_off_keeps_what_was_heard(noise, heard) -> None
 
 def test_messages_that_never_came_are_counted(noise) -> None:
     door, caller = begun()
-    for number, message in enumerate([caller.media("inbound", noise[0], at * 20) for at in range(10)]):
+    for number, message in enumerate([caller.media("inbound", noise[0, :160], at * 20) for at in range(10)]):
         if number not in (3, 4, 7):
             door.take(message)
     assert door.missed == 3
+    assert door.missing_ms == 60
+    door.close()
+    assert door.missing_ms == 60
+
+
+def test_silence_that_was_not_sent_and_other_messages_are_no_missing_sound(noise) -> None:
+    door, caller = begun()
+    assert TwilioDoor().missing_ms == door.missing_ms == 0
+    door.take(caller.media("inbound", noise[0, :160], 0))
+    door.take(caller.media("inbound", noise[0, :160], 4000))
+    caller.mark("lost")
+    door.take(caller.media("outbound", noise[1, :160], 4000))
+    assert (door.missed, door.missing_ms) == (1, 0)
 
 
 def test_a_message_that_comes_twice_is_heard_once(noise, heard) -> None:
