@@ -94,8 +94,10 @@ def ready(start: dict[str, Any], sound: list[bytes], frame_ms: int) -> Recording
 
 @dataclass
 class Seen:
-    """What the calls of one run told."""
+    """What the calls of one run told; delays of events that came between two moments."""
 
+    since: float = 0.0
+    until: float = math.inf
     delays: dict[str, list[float]] = field(default_factory=dict)
     """Kind of event -> milliseconds from the sending of the sound that it rests on."""
     sentence_ends: list[float] = field(default_factory=list)
@@ -111,6 +113,10 @@ class Seen:
     """Milliseconds from the time at which a message was due to its sending, one per message of sound."""
     held_back: int = 0
     """How often a message had to wait because the server did not read."""
+
+    def counts(self, now: float) -> bool:
+        """Whether what comes now is measured."""
+        return self.since <= now < self.until
 
 
 class Call(ClientSocket):
@@ -177,7 +183,8 @@ class Call(ClientSocket):
         kind = event["type"]
         if kind == "report":
             seen.reported += 1
-            seen.after_hang_up.append(1000 * (now - self._stopped))
+            if seen.counts(now):
+                seen.after_hang_up.append(1000 * (now - self._stopped))
         elif kind in ("error", "report_delayed"):
             seen.lost.append(kind + " " + event.get("code", ""))
         elif kind == "finding":
@@ -201,12 +208,12 @@ class Call(ClientSocket):
             self._seen.delays.setdefault(kind, []).append(late)
 
     def _late(self, at_ms: int, now: float) -> float | None:
-        """Milliseconds since the frame with the sound of `at_ms` was sent; None when it was not, or the call is over.
+        """Milliseconds since the frame with the sound of `at_ms` was sent; None when it was not, or it does not count.
 
         What comes after the last sound is no delay of a running call: it belongs to the time until the report.
         """
         number = -(-at_ms // self._recording.frame_ms) - 1
-        if self._stopped or not 0 <= number < len(self._sent):
+        if self._stopped or not 0 <= number < len(self._sent) or not self._seen.counts(now):
             return None
         return 1000 * (now - self._sent[number])
 

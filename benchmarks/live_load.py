@@ -4,7 +4,7 @@
 
 A service process with two listening processes, and this process as the generator, share the machine: the generator is
 included in all that is said about the machine, and told apart in the cores used. Each call plays a two-channel sample
-call of 8 kHz at the pace of speech, begins at a moment of its own within ten seconds, and is followed by the next one
+call of 8 kHz at the pace of speech, begins at a moment of its own within a minute, and is followed by the next one
 when it is over. The engine answers from the calls' own scripts: what is measured is everything of ours - sockets,
 decoding, keeping the sound, voice activity, acoustics, analysis, events, reports.
 
@@ -44,7 +44,8 @@ from qingting.testing.service_process import ServiceProcess, service_process
 from qingting.testing.telephone import TELEPHONE_HERTZ, telephone_sound
 
 GOAL_MS = 300
-BEGIN_SECONDS = 10.0
+BEGIN_SECONDS = 60.0
+"""A little less than a sample call lasts: so many calls begin and end in each second as later on."""
 PROCESSES = 2
 
 
@@ -122,7 +123,8 @@ class Used:
 
 async def load(plan: Plan, pids: dict[str, int]) -> tuple[Seen, Used]:
     """Carry out a plan."""
-    seen, used = Seen(), Used()
+    full = time.monotonic() + plan.begin_seconds
+    seen, used = Seen(since=full, until=full + plan.seconds), Used()
 
     async def watch() -> None:
         await asyncio.sleep(plan.begin_seconds)
@@ -142,11 +144,19 @@ def live_address(service: ServiceProcess) -> str:
     return service.url.replace("http", "ws", 1) + "/api/v1/live"
 
 
-def measure(service: ServiceProcess, key: str, pool: list[Recording], calls: int, seconds: float) -> dict[str, Any]:
+def measure(
+    service: ServiceProcess,
+    key: str,
+    pool: list[Recording],
+    calls: int,
+    seconds: float,
+    *,
+    begin_seconds: float = BEGIN_SECONDS,
+) -> dict[str, Any]:
     """One number of calls."""
     pids = {**processes(service), "generator": os.getpid()}
     memory = {name: megabytes(pid) for name, pid in pids.items()}
-    seen, used = uvloop.run(load(Plan(live_address(service), key, pool, calls, BEGIN_SECONDS, seconds), pids))
+    seen, used = uvloop.run(load(Plan(live_address(service), key, pool, calls, begin_seconds, seconds), pids))
     grown = {name: megabytes(pid) - memory[name] for name, pid in pids.items()}
     own = sum(used.cores.values()) - used.cores["generator"]
     alert = quantiles(seen.delays.get("alert", []))
@@ -269,12 +279,12 @@ def main() -> None:
     ):
         key = service.new_key("integrator")
         # The first run starts the listening processes.
-        measure(service, key, pool, 2 * given.processes, 1)
+        measure(service, key, pool, 2 * given.processes, 1, begin_seconds=5)
         if given.soak:
             results["soak"] = soak(service, key, pool, given.calls, given.soak)
             print(json.dumps(results, indent=1))
             return
-        warm = measure(service, key, pool, given.processes, 20)
+        warm = measure(service, key, pool, given.processes, 60, begin_seconds=5)
         results["alone"] = {name: warm[name] for name in ("delay_ms", "sentence_end_to_utterance_ms")}
         steps = [int(one) for one in given.steps.split(",") if one]
         for calls in sorted({given.calls, *steps}):

@@ -185,6 +185,22 @@ def test_a_delay_counts_from_the_sending_of_the_sound_that_an_event_rests_on(
     in_a_loop(act)
 
 
+def test_only_what_comes_between_two_moments_is_measured(generator: ModuleType, clock: list[float]) -> None:
+    def act() -> None:
+        one = running_call(generator, clock, 10)
+        go_on(one, clock, 100.51)
+        for since, until in ((clock[0], clock[0] + 1), (clock[0] + 0.1, clock[0] + 1), (0.0, clock[0])):
+            one.seen.since, one.seen.until = since, until
+            one.call.heard(b'{"sequence": 1, "type": "utterance", "at_ms": 401, "end_ms": 150}')
+        assert len(one.seen.delays["utterance"]) == len(one.seen.sentence_ends) == 1
+        go_on(one, clock, 101.2)
+        one.call.heard(b'{"sequence": 2, "type": "report", "at_ms": 1000}')
+        assert (one.seen.reported, one.seen.after_hang_up) == (1, [])
+        one.call.end("")
+
+    in_a_loop(act)
+
+
 # Calls over real connections.
 
 Serving = Callable[[ServerConnection], Awaitable[None]]
