@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from qingting.settings import Settings
     from qingting.speech.engine import SpeechEngine
 
+_TURN_SECONDS = 0.001
+
 
 @contextmanager
 def open_live(settings: Settings, *, engine: SpeechEngine | None = None) -> Iterator[LiveInspector]:
@@ -113,6 +115,8 @@ def run_listening(
         # Packs and lexicons live as long as the process: looking through them for rubbish would stop all calls.
         gc.collect()
         gc.freeze()
+        # Threads that store reports compute, too: the one that hears all calls must not wait long for its turn.
+        sys.setswitchinterval(_TURN_SECONDS)
         keeper = _Keeper(service=service, alerts=LiveAlerts(service))
         Shard(
             own,
