@@ -74,6 +74,34 @@ def test_live_is_afterwards(sample, plan_for) -> None:
     assert live.score.total == afterwards.score.total
 
 
+@pytest.mark.parametrize("sample", TWO_CHANNELS[::3], ids=lambda one: one.id)
+def test_roles_that_nobody_gave_are_decided_at_the_end_as_in_the_recording(sample, plan_for) -> None:
+    call, plan = (
+        replace(sample.script.call, agent_channel=AgentChannel.AUTO),
+        plan_for(sample.script.call.line_of_business),
+    )
+    audio = prepare(sample.audio_path)
+    engine = KnownCallsEngine([(sample.script, audio)])
+    utterances, identity = Recognizer(engine).transcribe(audio, corrector=plan.corrector)
+    decision = decide_roles(utterances, audio.parties, AgentChannel.AUTO, direction=call.direction)
+    transcript = Transcript(
+        utterances=apply_roles(utterances, decision), engine=identity, duration_ms=audio.format.duration_ms
+    )
+    afterwards = judge(call=call, roles=decision, transcript=transcript, plan=plan)
+
+    decoded = decode(open_source(sample.audio_path, AudioLimits()), AudioOptions())
+    form = LiveFormat(rate_hertz=decoded.rate_hertz, channels=2)
+    session = LiveSession(call, form, plan, engine=engine, desk=DecodeDesk(SameThreadExecutor()))
+    session.feed(decoded.pcm)
+    session.stop()
+    heard, live, _ = session.finish(None)
+    assert heard.roles == live.roles == decision
+    assert heard.roles.agent
+    assert [one.role for one in live.transcript.utterances] == [one.role for one in transcript.utterances]
+    assert [one.id for one in live.findings] == [one.id for one in afterwards.findings]
+    assert live.score.total == afterwards.score.total
+
+
 def test_words_that_threaten_warn_before_the_sentence_is_over(plan_for) -> None:
     sample = next(one for one in TWO_CHANNELS if one.id == "angry_escalation")
     decoded = decode(open_source(sample.audio_path, AudioLimits()), AudioOptions())

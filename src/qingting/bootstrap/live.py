@@ -47,7 +47,13 @@ def open_live(settings: Settings, *, engine: SpeechEngine | None = None) -> Iter
     try:
         with ThreadPoolExecutor(settings.workers, thread_name_prefix="decode") as threads:
             desk, plan_for = DecodeDesk(threads, slots=settings.workers), plans(settings)
-            yield LiveInspector(engine=chosen, desk=desk, plan_for=plan_for, assistants=assistants(settings, plan_for))
+            yield LiveInspector(
+                engine=chosen,
+                desk=desk,
+                plan_for=plan_for,
+                assistants=assistants(settings, plan_for),
+                role_threshold=settings.role_threshold,
+            )
     finally:
         if engine is None:
             chosen.close()

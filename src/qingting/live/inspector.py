@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qingting.audio.roles import ROLE_THRESHOLD
 from qingting.errors import PackError
 from qingting.live.session import LiveFormat, LiveSession
 from qingting.model.call import CallInfo, Role
@@ -24,9 +25,16 @@ class LiveInspector:
     """Immutable; safe to use from several threads, while each session belongs to one."""
 
     def __init__(
-        self, *, engine: SpeechEngine, desk: DecodeDesk, plan_for: Callable[[str], Plan], assistants: Assistants
+        self,
+        *,
+        engine: SpeechEngine,
+        desk: DecodeDesk,
+        plan_for: Callable[[str], Plan],
+        assistants: Assistants,
+        role_threshold: float = ROLE_THRESHOLD,
     ) -> None:
-        """None of them is closed here."""
+        """None of them is closed here; `role_threshold` as LiveSession."""
+        self._role_threshold = role_threshold
         self._assistants = assistants
         self._engine = engine
         self._desk = desk
@@ -58,7 +66,16 @@ class LiveInspector:
         Raises PackError for an unknown line of business, InputError for a wrong format.
         """
         plan = self._plan_for(call.line_of_business)
-        return LiveSession(call, form, plan, engine=self._engine, desk=self._desk, wake=wake, frames=frames)
+        return LiveSession(
+            call,
+            form,
+            plan,
+            engine=self._engine,
+            desk=self._desk,
+            wake=wake,
+            frames=frames,
+            role_threshold=self._role_threshold,
+        )
 
     def assist(self, call: CallInfo, form: LiveFormat) -> LiveAssist:
         """Open the assistant of a call's agent, who hears what the call's session tells. Raises PackError."""

@@ -16,7 +16,7 @@ import numpy as np
 from qingting.analysis.runner import AnalysisResult
 from qingting.analysis.signals import SignalName
 from qingting.audio.live_gate import STEP_MS, LiveGates
-from qingting.audio.roles import decide_roles
+from qingting.audio.roles import ROLE_THRESHOLD, apply_roles, decide_roles
 from qingting.errors import InputError
 from qingting.inspector import Heard, Plan, write_report
 from qingting.live.ordering import OrderedAnalysis, Settled, roles_by_party
@@ -76,9 +76,14 @@ class LiveFormat:
         """
         return self.channels == 1 and all(role is Role.UNSURE for role in self.roles)
 
+    @property
+    def roles_show_afterwards(self) -> bool:
+        """Whether the call's words tell at its end who was who: two channels of which nobody said it before."""
+        return self.channels == 2 and Role.AGENT not in self.roles
+
     def decision(self) -> RoleDecision:
         """Who is the agent: certain where the caller said so, else undecided for the whole call."""
-        if self.channels == 2 and Role.AGENT in self.roles:
+        if self.channels == 2 and not self.roles_show_afterwards:
             channel = AgentChannel.LEFT if self.roles[0] is Role.AGENT else AgentChannel.RIGHT
             return decide_roles((), self.parties, channel)
         if self.channels == 1 and self.roles and self.roles[0] is not Role.UNSURE:
@@ -113,10 +118,12 @@ class LiveSession:
         wake: Callable[[], None] | None = None,
         options: StreamOptions | None = None,
         frames: SpeechFrames | None = None,
+        role_threshold: float = ROLE_THRESHOLD,
     ) -> None:
         """`wake` is called from any thread when poll() may have something. Raises InputError for a wrong format.
 
-        `frames`: shared with sessions that are heard ahead together; of the call's rate.
+        `frames`: shared with sessions that are heard ahead together; of the call's rate. `role_threshold`: as
+        decide_roles, for calls of which nobody said who is on which channel.
         """
         if form.channels not in (1, 2) or form.rate_hertz not in (8000, 16000):
             raise InputError("A running call has one or two channels of 8 or 16 kHz.", remedy="Correct the format.")
@@ -124,6 +131,7 @@ class LiveSession:
         self.form = form
         self.state = LiveState.RUNNING
         self._plan = plan
+        self._role_threshold = role_threshold
         self._decision = form.decision()
         self._roles = roles_by_party(self._decision)
         self._engine = engine
@@ -208,21 +216,30 @@ class LiveSession:
         if not self.done:
             raise InputError("The call is not done yet.", remedy="Call stop(), then poll() until it is.")
         events = self._settled(self._ordered.finish(self._end_ms))
+        utterances, roles = tuple(self._ordered.utterances), self._decision
+        if self.form.roles_show_afterwards:
+            roles = decide_roles(
+                utterances,
+                self.form.parties,
+                self.call.agent_channel,
+                direction=self.call.direction,
+                threshold=self._role_threshold,
+            )
+            utterances = apply_roles(utterances, roles)
         transcript = Transcript(
-            utterances=tuple(self._ordered.utterances),
+            utterances=utterances,
             engine=self._engine.identity,
-            duration_ms=max([self._end_ms, *(one.end_ms for one in self._ordered.utterances)]),
+            duration_ms=max([self._end_ms, *(one.end_ms for one in utterances)]),
         )
         heard = Heard(
-            call=self.call,
-            recording=recording,
-            roles=self._decision,
-            transcript=transcript,
-            gaps=(*self._gaps(), *gaps),
+            call=self.call, recording=recording, roles=roles, transcript=transcript, gaps=(*self._gaps(), *gaps)
         )
-        result = AnalysisResult(
-            findings=self._analysis.findings, failures=self._analysis.failures, gaps=self._analysis.gaps
-        )
+        if self.form.roles_show_afterwards:
+            result = self._plan.analysis.analyze(transcript, self.call)
+        else:
+            result = AnalysisResult(
+                findings=self._analysis.findings, failures=self._analysis.failures, gaps=self._analysis.gaps
+            )
         self.state = LiveState.REPORTED
         return heard, write_report(heard, result, self._plan), events
 
