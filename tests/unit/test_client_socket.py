@@ -82,6 +82,8 @@ def test_long_messages_are_read_whole(sockets: ModuleType, size: int) -> None:
         b"\x81\x7f" + (2**40).to_bytes(8, "big"),  # refused before it comes
         from_server(Opcode.TEXT, b"a" * 600_000, fin=False) + from_server(Opcode.CONT, b"a" * 600_000),
     ],
+    # A mask is drawn by lot, and names must be the same in all processes that share the tests.
+    ids=("masked", "compressed", "opcode", "parts", "long ping", "nothing", "interrupted", "huge", "long"),
 )
 def test_what_a_server_must_not_send_is_refused(sockets: ModuleType, wrong: bytes) -> None:
     with pytest.raises(sockets.ProtocolError):
