@@ -140,6 +140,8 @@ class Shard:
                 self._safely(call.number, self._feed, call, samples)
                 if not self._flush():
                     return False
+            # Words that are known meanwhile do not wait until a backlog is heard.
+            self._hear_others()
             ready = [call for call in ready if call.sound_waits and self._calls.get(call.number) is call]
         self._waiting = {call.number: call for call in calls if call.sound_waits}
         return True
@@ -206,7 +208,7 @@ class Shard:
             self._out.append(message(Kind.HEARD, call.number, str(now_ms).encode()))
 
     def _open(self, number: int, opening: Opening) -> None:
-        frames = self._frames[opening.form.rate_hertz]
+        frames = self._frames.get(opening.form.rate_hertz)
         session = self._inspector.open(opening.call, opening.form, wake=lambda: self._wake(number), frames=frames)
         assist = self._inspector.assist(opening.call, opening.form)
         call = HeardCall(number, opening, session, assist, self._masker)
