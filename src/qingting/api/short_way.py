@@ -105,7 +105,12 @@ class ShortWay(WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         """Offer the short way to the application."""
         self.scope["extensions"][_EXTENSION] = {"listen": self._listen}
-        await super().run_asgi()
+        try:
+            await super().run_asgi()
+        finally:
+            # Else connection and application would keep each other, with all that a call has told.
+            self._listener = None
+            del self.scope["extensions"][_EXTENSION]
 
     async def receive(self) -> ASGIReceiveEvent:
         """Give the application the next message that goes the usual way."""

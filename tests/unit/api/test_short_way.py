@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from uvicorn import Config
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+from uvicorn import Config, Server
 from uvicorn.server import ServerState
+from websockets.asyncio.client import connect
 from websockets.frames import OP_BINARY, OP_CONT, OP_PING, OP_TEXT, Frame
 
 from qingting.api import short_way
@@ -268,3 +275,69 @@ def test_a_flood_does_not_wait_for_the_end_of_the_moment(monkeypatch: pytest.Mon
         assert len(one.got) == 2
 
     asyncio.run(talk())
+
+
+ALIVE: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class Known(ShortWay):
+    """A connection that is known as long as it lives."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        ALIVE.add(self)
+
+
+class Listening:
+    """What an application has of a connection."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self.socket = socket
+        ALIVE.add(self)
+
+    async def run(self) -> None:
+        await self.socket.accept()
+        listen(self.socket.scope, self.hear)
+        while (await self.socket.receive())["type"] != "websocket.disconnect":
+            pass
+
+    def hear(self, message: bytes) -> bool:
+        return bool(message)
+
+
+async def listening(socket: WebSocket) -> None:
+    await Listening(socket).run()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it does not come")
+
+
+async def three_connections() -> None:
+    kind = cast(type[asyncio.Protocol], partial(Known, moment=Moment()))
+    app = Starlette(routes=[WebSocketRoute("/", listening)])
+    server = Server(Config(app, port=0, log_config=None, ws=kind, lifespan="off"))
+    running = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    for _ in range(3):
+        address = f"ws://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+        async with connect(address, compression=None) as socket:
+            await socket.send(b"sound")
+            await until(lambda: len(ALIVE) == 2)
+        await until(lambda: not ALIVE)
+    server.should_exit = True
+    await running
+
+
+def test_nothing_of_a_connection_outlives_it() -> None:
+    """Else the process that takes all sound grows until the garbage collector looks, which it seldom does."""
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(three_connections())
+    finally:
+        gc.enable()
