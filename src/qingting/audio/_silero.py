@@ -329,7 +329,7 @@ def net(rate_hertz: int) -> Net:
 
 
 class SileroNetwork:
-    """The network for one stream of samples; keeps the recurrent state between calls.
+    """The network alone, for one stream: what comparisons with the original ask. Recordings and calls: `_frames.py`.
 
     `rate_hertz` is 8000 or 16000; each rate has its own weights.
     """

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from qingting.audio._frames import SpeechFrames
 
-_CELL_MS = FRAME_MS // CELLS
 _BLOCK_FRAMES = 512
 """Frames of a recording handled at once: large enough for speed, small enough for the processor's cache."""
 _TONE_FRAMES = 47
