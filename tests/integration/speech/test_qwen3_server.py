@@ -219,9 +219,8 @@ def test_a_server_killed_and_started_again_loses_and_doubles_nothing(servers):
     engine = Qwen3ServerEngine(settings_for(*stand_ins, max_in_flight=32))
     with ThreadPoolExecutor(1) as pool:
         working = pool.submit(engine.transcribe, clips(96), PLAIN)
-        while sum(len(server.asked) for server in stand_ins) < 40:
+        while len(stand_ins[0].asked) < 40 // servers:
             time.sleep(0.005)
-        before = stand_ins[0].asked[:]
         stand_ins[0].kill()
         time.sleep(0.5)
         stand_ins[0].start()
@@ -230,7 +229,6 @@ def test_a_server_killed_and_started_again_loses_and_doubles_nothing(servers):
     engine.close()
     for server in stand_ins:
         server.kill()
-    assert len(before) >= 20
     assert [answer.text for answer in answers] == expected(96)
     assert all(answer.flags == () for answer in answers)
     assert report.failed > 0, "requests were in flight when it died"
