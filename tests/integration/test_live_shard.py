@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +22,7 @@ from qingting.audio.source import open_source
 from qingting.bootstrap import plans
 from qingting.bootstrap.assist import assistants
 from qingting.errors import EngineAnswerError, StorageUnavailableError
+from qingting.live import shard as shard_module
 from qingting.live.inspector import LiveInspector
 from qingting.live.session import LiveFormat
 from qingting.live.shard import Shard
@@ -98,6 +99,15 @@ class Front:
             self.link.sendall(message(Kind.SOUND, number, piece.T.tobytes()))
         self.link.sendall(message(Kind.STOP, number, str(self.sound).encode()))
 
+    def play_together(self, numbers: Sequence[int], pcm: np.ndarray = DECODED.pcm) -> None:
+        """Second by second, each call's in turn."""
+        for first in range(0, pcm.shape[1], FORM.rate_hertz):
+            content = pcm[:, first : first + FORM.rate_hertz].T.tobytes()
+            for number in numbers:
+                self.link.sendall(message(Kind.SOUND, number, content))
+        for number in numbers:
+            self.link.sendall(message(Kind.STOP, number, str(self.sound).encode()))
+
     def hear_until_ended(self, count: int) -> None:
         self.link.settimeout(120)
         while len(self.outcomes) < count:
@@ -144,6 +154,25 @@ def test_calls_side_by_side_are_each_reported(engine, plan_for, tmp_path) -> Non
     assert sorted(kept.ended) == [("l1", "reported"), ("l2", "reported"), ("l3", "reported")]
     assert words(front, 1) == words(front, 2) == words(front, 3), "calls do not mix"
     assert len(words(front, 1)) > 20
+
+
+def test_many_calls_are_worked_for_in_rounds_and_tell_what_one_alone_tells(engine, plan_for, tmp_path) -> None:
+    numbers = range(1, shard_module._FEW_CALLS + 5)
+    kept = Kept()
+    with shard(engine, plan_for, kept, tmp_path) as front:
+        for number in numbers:
+            front.open(number)
+        with ThreadPoolExecutor(1) as sender:
+            sender.submit(front.play_together, numbers)
+            front.hear_until_ended(len(numbers))
+    assert set(front.outcomes.values()) == {Outcome.REPORTED}
+    alone = Kept()
+    with shard(engine, plan_for, alone, tmp_path) as other:
+        other.open(1)
+        other.play(1)
+        other.hear_until_ended(1)
+    assert len(words(other, 1)) > 20
+    assert [words(front, number) for number in numbers] == [words(other, 1)] * len(numbers)
 
 
 def words(front: Front, number: int) -> list[str]:

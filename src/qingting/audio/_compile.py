@@ -26,7 +26,16 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     writable place at all) compiled anew in each process. Multiply-adds may be fused, but sums
     keep their written order: results then do not depend on how a recording is cut into blocks.
     """
-    compiled: Any = numba.njit(function, fastmath={"contract"}, error_model="numpy", nogil=True)
+    return _compiled(function, {"contract"})
+
+
+def exact_kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """As `kernel`, but with every product rounded: for figures that must be those of the same steps in numpy."""
+    return _compiled(function, set())
+
+
+def _compiled(function: Callable[_P, _R], fastmath: set[str]) -> Callable[_P, _R]:
+    compiled: Any = numba.njit(function, fastmath=fastmath, error_model="numpy", nogil=True)
     with suppress(RuntimeError):  # numba: "cannot cache function: no locator available"
         # What cache=True does, with our own.
         compiled._cache = _Cache(function)  # type: ignore[no-untyped-call]  # noqa: SLF001

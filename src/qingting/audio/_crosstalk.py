@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qingting.audio.acoustics import HOP_MS, channel_levels
+from qingting.audio.acoustics import HOP_MS, levels_of_both
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,15 +40,21 @@ _LOOK_MS = 4000
 
 
 def without_crosstalk(
-    pcm: NDArray[np.int16], rate_hertz: int, own: int, other: int, spans: list[Span]
+    pcm: NDArray[np.int16],
+    rate_hertz: int,
+    own: int,
+    other: int,
+    spans: list[Span],
+    levels: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
 ) -> tuple[list[Span], int]:
     """Take the echo of channel `other` out of the spans of channel `own`; returns the rest and how many echoes went.
 
     pcm: int16, shape [channels, samples]. Each span is decided alone, from sound up to its end.
     A stretch is an echo when it is much weaker than the other channel was within the delay of an echo,
     and the highest normalised cross-correlation of both over those delays is high.
+    levels: those of channel `own` and of channel `other`, where they are known.
     """
-    levels = channel_levels(pcm[own], rate_hertz), channel_levels(pcm[other], rate_hertz)
+    levels = levels or levels_of_both(pcm[own], pcm[other], rate_hertz)
     kept: list[Span] = []
     removed = 0
     for span in spans:
@@ -60,16 +66,12 @@ def without_crosstalk(
 
 
 def _weak_stretches(own: NDArray[np.float32], other: NDArray[np.float32], span: Span) -> list[Span]:
+    from qingting.audio._facts import weak_runs
+
     first, last = span[0] // HOP_MS, min(span[1] // HOP_MS, own.size)
-    reach = _ECHO_MS // HOP_MS
-    recent = np.pad(other[max(0, first - reach) : last], (max(0, reach - first), 0), constant_values=-100.0)
-    if recent.size <= reach or own[first:last].max() > recent.max() + _QUIETER_DB:
-        return []
-    loudest = np.lib.stride_tricks.sliding_window_view(recent, reach + 1).max(axis=1)
-    weak = (loudest - own[first:last] >= _QUIETER_DB).astype(np.int8)
-    edges = np.flatnonzero(np.diff(weak, prepend=np.int8(0), append=np.int8(0))) + first
-    runs = ((int(a) * HOP_MS, int(b) * HOP_MS) for a, b in zip(edges[::2], edges[1::2], strict=True))
-    return [(start, end) for start, end in runs if end - start >= _LEAST_MS]
+    edges = np.empty((max(0, last - first) + 1, 2), np.int64)
+    count = weak_runs(own[:last], other[:last], first, _ECHO_MS // HOP_MS, _QUIETER_DB, _LEAST_MS // HOP_MS, edges)
+    return [(start, end) for start, end in (edges[:count] * HOP_MS).tolist()] if count else []
 
 
 def _remainder(span: Span, echoes: list[Span], own: NDArray[np.float32]) -> list[Span]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -28,12 +30,27 @@ class Choice(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What the next whole frames of a channel hold; `sound` may change when the channel is listened to again."""
+    """What the next whole frames of a channel hold; arrays are cut out when they are asked for: few are."""
 
     frames: int
-    runs: list[tuple[int, int, float]]
+    runs: Sequence[tuple[int, int, float]]
     """Speech among them: first frame, end (exclusive), highest probability."""
-    levels: NDArray[np.float32]
-    """Loudness of their cells, dBFS."""
-    sound: NDArray[np.float32]
-    """Their samples, with those of the WARM_FRAMES before."""
+    first: int
+    """Frames of other channels before them in `all_levels`."""
+    all_levels: NDArray[np.float32]
+    row: int
+    """Of the channel in `all_samples`."""
+    begin: int
+    """Where the sound begins in its row."""
+    end: int
+    all_samples: NDArray[np.float32]
+
+    @property
+    def levels(self) -> NDArray[np.float32]:
+        """Loudness of the frames' cells, dBFS."""
+        return self.all_levels[CELLS * self.first : CELLS * (self.first + self.frames)]
+
+    @property
+    def sound(self) -> NDArray[np.float32]:
+        """Samples of the frames, with those of the WARM_FRAMES before; until the channel is listened to again."""
+        return self.all_samples[self.row, self.begin : self.end]

@@ -216,13 +216,16 @@ class SpeechFrames:
 
     def _told(self, numbers: Sequence[int], out: _Out) -> list[Heard]:
         told, frame, run = [], 0, 0
-        first = self._sizes.kept - WARM_FRAMES * self.frame_samples
+        levels, samples, kept, length = out.levels, self._rows.samples, self._sizes.kept, self.frame_samples
+        begin = kept - WARM_FRAMES * length
         frames, counts = out.frames.tolist(), out.run_counts.tolist()
-        found = list(zip(out.run_starts.tolist(), out.run_ends.tolist(), out.run_peaks.tolist(), strict=True))
+        most = sum(counts)
+        found = list(
+            zip(*(runs[:most].tolist() for runs in (out.run_starts, out.run_ends, out.run_peaks)), strict=True)
+        )
         for number, own, own_runs in zip(numbers, frames, counts, strict=True):
-            end = self._sizes.kept + own * self.frame_samples
-            levels = out.levels[CELLS * frame : CELLS * (frame + own)]
-            told.append(Heard(own, found[run : run + own_runs], levels, self._rows.samples[number, first:end]))
+            runs = found[run : run + own_runs] if own_runs else ()
+            told.append(Heard(own, runs, frame, levels, number, begin, kept + own * length, samples))
             frame, run = frame + own, run + own_runs
         return told
 

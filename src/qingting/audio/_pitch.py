@@ -8,12 +8,12 @@ need not be there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qingting.audio._activity import NOTHING
-from qingting.audio._compile import kernel
+from qingting.audio._compile import exact_kernel, kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +26,8 @@ _FIRST_LAG = 18
 _LAGS = 120
 """Lags 18 to 137 samples: 444 down to 58 Hz, so that peaks at 400 and 60 Hz have neighbours."""
 _CANDIDATES = 5
+_SURELY = 1.999
+"""Twice, less more than what rounding takes."""
 REACH = _FIRST_LAG + _LAGS
 """Samples needed after the last block."""
 
@@ -55,6 +57,31 @@ def levels(samples: NDArray[np.int16], hop: int, pole: float, out: NDArray[np.fl
         if abs(passed) < NOTHING:
             passed = np.float32(0.0)
         out[c] = 10.0 * np.log10(energy / np.float32(hop * 1073741824.0) + 1e-10)
+
+
+@kernel
+def pair_levels(
+    first: NDArray[np.int16], second: NDArray[np.int16], hop: int, pole: float, out: NDArray[np.float32]
+) -> None:
+    """Fill `out`, shape [2, hops], with the `levels` of two channels: together they take no longer than one."""
+    keep = np.float32(pole)
+    before_0, passed_0 = np.float32(first[0]), np.float32(0.0)
+    before_1, passed_1 = np.float32(second[0]), np.float32(0.0)
+    for c in range(out.shape[1]):
+        energy_0, energy_1 = np.float32(0.0), np.float32(0.0)
+        for i in range(c * hop, (c + 1) * hop):
+            value_0, value_1 = np.float32(first[i]), np.float32(second[i])
+            passed_0 = value_0 - before_0 + keep * passed_0
+            passed_1 = value_1 - before_1 + keep * passed_1
+            before_0, before_1 = value_0, value_1
+            energy_0 += passed_0 * passed_0
+            energy_1 += passed_1 * passed_1
+        if abs(passed_0) < NOTHING:
+            passed_0 = np.float32(0.0)
+        if abs(passed_1) < NOTHING:
+            passed_1 = np.float32(0.0)
+        out[0, c] = 10.0 * np.log10(energy_0 / np.float32(hop * 1073741824.0) + 1e-10)
+        out[1, c] = 10.0 * np.log10(energy_1 / np.float32(hop * 1073741824.0) + 1e-10)
 
 
 @kernel
@@ -117,14 +144,14 @@ def _curve(
 def _origin(
     lag: float, old: NDArray[np.float64], lags: NDArray[np.float64], count: int, costs: NDArray[np.float64]
 ) -> tuple[int, float]:  # cheapest way to a candidate from those of the step before; lag 0 means: no pitch
-    best, cheapest = 0, 1e30
-    for p in range(count + 1):
-        cost = old[p]
-        if (lag > 0.0) != (p < count):
-            cost += costs[2]
-        elif lag > 0.0:
-            cost += costs[1] * min(abs(np.log(lag / lags[p])), 1.0)
-        if cost < cheapest:
+    best, cheapest = count, old[count] + (costs[2] if lag > 0.0 else 0.0)
+    for p in range(count):
+        # |log(a / b)| is no less than twice |a - b| / (a + b): most logarithms need not be known.
+        jump = _SURELY * abs(lag - lags[p]) / (lag + lags[p])
+        if lag > 0.0 and old[p] + costs[1] * min(jump, 1.0) > cheapest:
+            continue
+        cost = old[p] + (costs[1] * min(abs(np.log(lag / lags[p])), 1.0) if lag > 0.0 else costs[2])
+        if cost < cheapest or (cost == cheapest and best == count):
             best, cheapest = p, cost
     return best, cheapest
 
@@ -139,11 +166,47 @@ def _trace(
         choice = before[s, choice]
 
 
+@exact_kernel
+def prepare(samples: NDArray[Any], scale: float, out: NDArray[np.float32]) -> None:
+    """Fill `out` with what `track` wants of samples at 8 kHz (int16 or float32, times `scale` in -1..1).
+
+    The window of a step is centred on it: a hop before, a hop after, and the longest period. A soft low-pass
+    (half at 2 kHz): sharper peaks than the lags can sample would look lower than their octaves.
+    """
+    factor, half, quarter = np.float32(scale), np.float32(0.5), np.float32(0.25)
+    plain = np.zeros(out.shape[0], np.float32)
+    body = plain[HOP : HOP + samples.shape[0]]
+    for i in range(body.shape[0]):
+        body[i] = np.float32(samples[i]) * factor
+    before, here, behind, smooth = plain[:-2], plain[1:-1], plain[2:], out[1:-1]
+    for i in range(smooth.shape[0]):
+        smooth[i] = half * here[i] + quarter * (before[i] + behind[i])
+    out[0] = out[-1] = np.float32(0.0)
+
+
+@exact_kernel
+def steady_share(pitch: NDArray[np.float32], most_ratio: float) -> tuple[int, float]:
+    """Count the steps from pitch to pitch, and the share of those by less than the ratio `most_ratio`, up or down."""
+    steps, steady = 0, 0
+    for i in range(1, pitch.shape[0]):
+        if pitch[i] > 0.0 and pitch[i - 1] > 0.0:
+            steps += 1
+            ratio = pitch[i] / pitch[i - 1]
+            if 1.0 / most_ratio < ratio < most_ratio:
+                steady += 1
+    return steps, steady / max(steps, 1)
+
+
 @kernel
 def track(
-    x: NDArray[np.float32], loud: NDArray[np.bool_], costs: NDArray[np.float64], out: NDArray[np.float32]
+    x: NDArray[np.float32],
+    loud: NDArray[np.bool_],
+    costs: NDArray[np.float64],
+    lowest_hertz: float,
+    highest_hertz: float,
+    out: NDArray[np.float32],
 ) -> None:
-    """Fill `out` with the pitch of each 10 ms step in hertz, 0 where there is none.
+    """Fill `out` with the pitch of each 10 ms step in hertz, 0 where there is none between these two.
 
     x: samples at 8 kHz, HOP * (steps + 2) + REACH + 8 of them, the first step's window starting at 0.
     loud: steps that are loud enough to be voiced. costs: see `acoustics._COSTS`.
@@ -173,3 +236,6 @@ def track(
         old[: count + 1] = new[: count + 1]
         counts[s], last = count, count
     _trace(lags, before, counts, int(np.argmin(old[: last + 1])), out)
+    for s in range(steps):
+        if out[s] < lowest_hertz or out[s] > highest_hertz:
+            out[s] = 0.0

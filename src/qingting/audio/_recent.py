@@ -2,84 +2,82 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qingting.audio.acoustics import HOP_MS, channel_levels
+from qingting.audio.acoustics import HOP_MS, high_pass_pole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SMALL_MS = 20
-"""Shorter pieces are joined, so that a sender of single samples takes no more memory than others."""
-_MOST_PIECES = 64
-_WARM_HOPS = 5
-"""The high-pass of the levels has settled after so many hops."""
+_LEAST_MS = 2_560
+"""Room for what a channel keeps in silence: 1.2 s, and what comes until it is told again to forget."""
+_SETTLING_MS = 50
+"""The high-pass of the levels has settled after this time."""
 _FLOOR_SHARE = 0.1
 """As acoustics measures it: the 10th percentile of all levels."""
 _LOWEST_DBFS, _BINS_PER_DB, _BINS = -100.0, 10, 1001
 
 
 class RecentSound:
-    """The latest samples of one channel under their call time; what is forgotten is gone for good.
-
-    Pieces are kept as they come: a live stream brings many and asks for few.
-    """
+    """The latest samples of one channel under their call time; what is forgotten is gone for good."""
 
     def __init__(self, rate_hertz: int) -> None:
         self._per_ms = rate_hertz // 1000
-        self._small = _SMALL_MS * self._per_ms
-        self._pieces: deque[NDArray[np.int16]] = deque()
-        self._size = 0
+        self._least = _LEAST_MS * self._per_ms
+        self._buffer = np.empty(self._least, np.int16)
+        """What is kept lies from `_first` to `_end`."""
+        self._first = 0
+        self._end = 0
         self.from_ms = 0
         """Call time of the oldest sample kept; a multiple of 10."""
         self.until_ms = 0
         """Call time behind the newest whole millisecond."""
 
     def append(self, samples: NDArray[np.int16]) -> None:
-        """Add the next samples, which must not change afterwards."""
-        if self._pieces and self._pieces[-1].size < self._small:
-            self._pieces[-1] = np.concatenate([self._pieces[-1], samples])
-        else:
-            self._pieces.append(samples)
-        self._size += samples.size
-        self.until_ms = self.from_ms + self._size // self._per_ms
+        """Add the next samples; they are copied."""
+        end = self._end + samples.size
+        if end > self._buffer.size:
+            # At most once after each forgetting, unless the buffer grows: by half, so that it seldom does.
+            kept = end - self._first
+            self._move_to(self._buffer if kept <= self._buffer.size else np.empty(kept * 3 // 2, np.int16))
+            end = kept
+        self._buffer[self._end : end] = samples
+        self._end = end
+        self.until_ms = self.from_ms + (end - self._first) // self._per_ms
 
     def forget_before(self, at_ms: int) -> None:
         """Drop what lies before a time (rounded down to 10 ms)."""
         drop_ms = max(0, min(at_ms, self.until_ms) // 10 * 10 - self.from_ms)
         self.from_ms += drop_ms
-        drop = drop_ms * self._per_ms
-        self._size -= drop
-        while drop:
-            oldest = self._pieces.popleft()
-            if oldest.size > drop:
-                self._pieces.appendleft(oldest[drop:])
-            drop -= min(drop, oldest.size)
+        self._first += drop_ms * self._per_ms
+        needed = max(self._least, 2 * (self._end - self._first))
+        if self._buffer.size > needed:
+            self._move_to(np.empty(needed, np.int16))
 
     def piece(self, start_ms: int, end_ms: int) -> NDArray[np.int16]:
         """The samples from start_ms to end_ms as far as they are kept; a copy."""
-        start = max(0, start_ms - self.from_ms) * self._per_ms
-        end = min(max(0, end_ms - self.from_ms) * self._per_ms, self._size)
-        found, at = [], 0
-        for piece in self._pieces:
-            if at >= end:
-                break
-            if at + piece.size > start:
-                found.append(piece[max(0, start - at) : end - at])
-            at += piece.size
-        return np.concatenate(found) if found else np.empty(0, np.int16)
+        return self.view(start_ms, end_ms).copy()
 
     def padded(self, start_ms: int, end_ms: int) -> NDArray[np.int16]:
-        """The samples from start_ms to end_ms, silence where there are none."""
+        """The samples from start_ms to end_ms, silence where there are none; a copy."""
         out = np.zeros((end_ms - start_ms) * self._per_ms, np.int16)
-        first_ms = max(start_ms, self.from_ms)
-        found = self.piece(first_ms, end_ms)
-        at = (first_ms - start_ms) * self._per_ms
-        out[at : at + found.size] = found[: max(0, out.size - at)]
+        kept = self.view(start_ms, end_ms)
+        at = max(0, self.from_ms - start_ms) * self._per_ms
+        out[at : at + kept.size] = kept
         return out
+
+    def view(self, start_ms: int, end_ms: int) -> NDArray[np.int16]:
+        """As piece(), but no copy: it changes when more is added or forgotten."""
+        start = self._first + max(0, start_ms - self.from_ms) * self._per_ms
+        end = self._first + max(0, end_ms - self.from_ms) * self._per_ms
+        return self._buffer[start : min(end, self._end)]
+
+    def _move_to(self, buffer: NDArray[np.int16]) -> None:
+        kept = self._end - self._first
+        buffer[:kept] = self._buffer[self._first : self._end]
+        self._buffer, self._first, self._end = buffer, 0, kept
 
 
 class RunningFloor:
@@ -88,15 +86,13 @@ class RunningFloor:
     Levels are measured second by second, wherever the sound was cut on its way.
     """
 
-    def __init__(self, rate_hertz: int) -> None:
-        self._rate_hertz = rate_hertz
+    def __init__(self, rate_hertz: int, sound: RecentSound) -> None:
+        """`sound` must still have a second, and the 50 ms before it, when that is heard."""
+        self._sound = sound
         self._hop = rate_hertz * HOP_MS // 1000
-        self._counts = np.zeros(_BINS, np.int64)
-        self._total = 0
-        self._warm = np.empty(0, np.int16)
-        """Sound before the second that is heard now, in which the high-pass settles."""
-        self._second: list[NDArray[np.int16]] = []
-        self._filled = 0
+        self._pole = high_pass_pole(rate_hertz)
+        self._counts = np.zeros(_BINS, np.int32)
+        self._until_ms = 0
 
     @property
     def dbfs(self) -> float:
@@ -104,38 +100,23 @@ class RunningFloor:
 
         Before the first one is whole: of what there is of it, and -100 before any.
         """
-        counts, total = self._counts, self._total
-        if not total:
-            fresh = self._levels()
-            counts, total = _counted(fresh), fresh.size
-        if not total:
-            return _LOWEST_DBFS
-        return _LOWEST_DBFS + int(np.searchsorted(np.cumsum(counts), _FLOOR_SHARE * total)) / _BINS_PER_DB
+        counts = self._counts
+        if not self._until_ms:
+            counts = np.zeros_like(counts)
+            self._count(self._sound.until_ms, counts)
+        sums = np.cumsum(counts)
+        return _LOWEST_DBFS + int(np.searchsorted(sums, _FLOOR_SHARE * sums[-1])) / _BINS_PER_DB
 
-    def hear(self, samples: NDArray[np.int16]) -> None:
-        """Count the next samples, which must not change afterwards."""
-        self._second.append(samples)
-        self._filled += samples.size
-        if self._filled < self._rate_hertz:
-            if len(self._second) > _MOST_PIECES:
-                self._second = [np.concatenate(self._second)]
-            return
-        heard = np.concatenate([self._warm, *self._second])
-        second, warm = self._rate_hertz, self._warm.size
-        while self._filled >= second:
-            fresh = channel_levels(heard[: warm + second], self._rate_hertz)[warm // self._hop :]
-            self._counts += _counted(fresh)
-            self._total += fresh.size
-            heard = heard[warm + second - _WARM_HOPS * self._hop :]
-            warm = _WARM_HOPS * self._hop
-            self._filled -= second
-        self._warm, self._second = heard[:warm].copy(), [heard[warm:].copy()]
+    def hear(self) -> None:
+        """Count the seconds that have become whole; to be called whenever sound was added."""
+        while self._sound.until_ms >= self._until_ms + 1000:
+            self._count(self._until_ms + 1000, self._counts)
+            self._until_ms += 1000
 
-    def _levels(self) -> NDArray[np.float32]:
-        heard = np.concatenate([self._warm, *self._second])
-        return channel_levels(heard, self._rate_hertz)[self._warm.size // self._hop :]
+    def _count(self, until_ms: int, counts: NDArray[np.int32]) -> None:
+        from qingting.audio._level_counts import count_levels
 
-
-def _counted(levels: NDArray[np.float32]) -> NDArray[np.int64]:
-    bins = np.clip((levels - _LOWEST_DBFS) * _BINS_PER_DB, 0, _BINS - 1).astype(np.int64)
-    return np.bincount(bins, minlength=_BINS)
+        from_ms = max(0, self._until_ms - _SETTLING_MS)
+        settling = (self._until_ms - from_ms) // HOP_MS
+        heard = self._sound.view(from_ms, until_ms)
+        count_levels(heard, self._hop, self._pole, settling, _LOWEST_DBFS, _BINS_PER_DB, counts)

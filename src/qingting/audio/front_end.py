@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from qingting.audio.acoustics import voice_facts
+from qingting.audio.acoustics import levels_of_both, voice_facts
 from qingting.audio.channels import arrange_channels
 from qingting.audio.decode import decode
 from qingting.audio.options import AudioOptions, NoiseReduction
@@ -94,12 +94,14 @@ def drop_crosstalk(pcm: NDArray[np.int16], rate_hertz: int, spans: list[SpeechSp
     """
     from qingting.audio._crosstalk import without_crosstalk
 
+    levels = levels_of_both(pcm[0], pcm[1], rate_hertz)
     kept: list[SpeechSpan] = []
     removed = 0
     for channel in range(_STEREO):
         own = [span for span in spans if span.channel == channel]
         times = [(span.start_ms, span.end_ms) for span in own]
-        rest, echoes = without_crosstalk(pcm, rate_hertz, channel, 1 - channel, times)
+        both = levels[channel], levels[1 - channel]
+        rest, echoes = without_crosstalk(pcm, rate_hertz, channel, 1 - channel, times, both)
         removed += echoes
         kept += [replace(own[0], start_ms=start, end_ms=end) for start, end in rest]
     return _in_order(kept), removed

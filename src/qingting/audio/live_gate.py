@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qingting.audio._recent import RecentSound, RunningFloor
-from qingting.audio.acoustics import voice_facts
+from qingting.audio.acoustics import levels_of_both, voice_facts
 from qingting.audio.voice_activity import VoiceActivity, VoiceActivitySettings
 from qingting.model.audio import SpeechSpan, VoiceFacts
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from qingting.audio._frames import SpeechFrames
+
+    _Levels = tuple[int, NDArray[np.float32]]
+    """Start of some sound, ms of call time, and the level of each 10 ms of it."""
 
 STEP_MS = 400
 """Larger pieces are taken in steps of this length, so that their size matters little to what is told when."""
@@ -41,6 +44,15 @@ _LONGEST_KEPT_MS = 45_000
 _LOOK_BACK_MS = 600
 """Sound kept before speech: margins, the delay of an echo, and some for filters to settle."""
 _FORGET_EVERY_MS = 1_000
+
+
+def warm_up(rate_hertz: int) -> None:
+    """Load the compiled code that the first utterance of a process would wait for."""
+    from qingting.audio._crosstalk import without_crosstalk
+
+    noise = np.random.default_rng(0).integers(-2000, 2000, (2, rate_hertz)).astype(np.int16)
+    without_crosstalk(noise, rate_hertz, 0, 1, [(0, 1000)])
+    voice_facts(noise, rate_hertz, [SpeechSpan(party="", channel=0, start_ms=0, end_ms=1000)])
 
 
 class LiveGates:
@@ -86,7 +98,7 @@ class LiveGate:
         self._channel = channel
         self._activity = activity
         self._sound = RecentSound(rate_hertz)
-        self._floor = RunningFloor(rate_hertz)
+        self._floor = RunningFloor(rate_hertz, self._sound)
         self._waiting: deque[tuple[int, int]] = deque()
         self._told: deque[tuple[int, int]] = deque()
         self._last_end_ms = 0
@@ -121,7 +133,7 @@ class LiveGate:
     def feed(self, samples: NDArray[np.int16]) -> list[tuple[SpeechSpan, VoiceFacts]]:
         """Take the next samples and return the spans that are certain now, with their acoustic facts.
 
-        Raises ValueError after finish().
+        The samples are copied. Raises ValueError after finish().
         """
         if self._finished:
             raise ValueError("the gate was finished")
@@ -133,7 +145,7 @@ class LiveGate:
             piece = samples[first : first + step]
             self._sound.append(piece)
             self.now_ms = self._sound.until_ms
-            self._floor.hear(piece)
+            self._floor.hear()
             self._waiting += self._activity.feed(piece)
             if self._waiting:
                 told += self._tell()
@@ -150,8 +162,8 @@ class LiveGate:
         told: list[tuple[SpeechSpan, VoiceFacts]] = []
         while self._waiting and self._is_settled(*self._waiting[0]):
             span = self._waiting.popleft()
-            for start_ms, end_ms in self._without_echo(span):
-                told.append(self._with_facts(start_ms, end_ms))
+            rest, levels = self._without_echo(span)
+            told += [self._with_facts(start_ms, end_ms, levels) for start_ms, end_ms in rest]
         return told
 
     def _is_settled(self, start_ms: int, end_ms: int) -> bool:
@@ -170,28 +182,30 @@ class LiveGate:
         """Whether this party's sound has ended."""
         return self._finished
 
-    def _without_echo(self, span: tuple[int, int]) -> list[tuple[int, int]]:
-        """The front end's echo check on the sound around the span."""
+    def _without_echo(self, span: tuple[int, int]) -> tuple[list[tuple[int, int]], _Levels | None]:
+        """The front end's echo check on the sound around the span; also gives the levels of that sound."""
         if self.other is None:
-            return [span]
+            return [span], None
         from qingting.audio._crosstalk import without_crosstalk
 
         from_ms = max(0, span[0] - _LOOK_BACK_MS)
         until_ms = max(span[1], min(self.now_ms, span[1] + _ECHO_AFTER_MS))
         pcm = np.stack([self._sound.padded(from_ms, until_ms), self.other.heard(from_ms, until_ms)])
         moved = (span[0] - from_ms, span[1] - from_ms)
-        rest, _ = without_crosstalk(pcm, self.rate_hertz, 0, 1, [moved])
-        return [(start + from_ms, end + from_ms) for start, end in rest]
+        levels = levels_of_both(pcm[0], pcm[1], self.rate_hertz)
+        rest, _ = without_crosstalk(pcm, self.rate_hertz, 0, 1, [moved], levels)
+        return [(start + from_ms, end + from_ms) for start, end in rest], (from_ms, levels[0])
 
     def heard(self, start_ms: int, end_ms: int) -> NDArray[np.int16]:
         """Samples of a stretch of the call, silence where none are kept."""
         return self._sound.padded(start_ms, end_ms)
 
-    def _with_facts(self, start_ms: int, end_ms: int) -> tuple[SpeechSpan, VoiceFacts]:
+    def _with_facts(self, start_ms: int, end_ms: int, known: _Levels | None) -> tuple[SpeechSpan, VoiceFacts]:
         from_ms = max(0, start_ms - _LOOK_BACK_MS) // 10 * 10
         pcm = self._sound.padded(from_ms, end_ms)[np.newaxis]
+        levels = {0: known[1]} if known is not None and known[0] == from_ms else None
         here = SpeechSpan(party=self.party, channel=0, start_ms=start_ms - from_ms, end_ms=end_ms - from_ms)
-        (facts,) = voice_facts(pcm, self.rate_hertz, [here], floors={0: self._floor.dbfs})
+        (facts,) = voice_facts(pcm, self.rate_hertz, [here], floors={0: self._floor.dbfs}, levels=levels)
         facts = replace(
             facts,
             pause_before_ms=max(0, start_ms - self._last_end_ms),

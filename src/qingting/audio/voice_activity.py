@@ -21,7 +21,7 @@ _BLOCK_FRAMES = 512
 """Frames of a recording handled at once: large enough for speed, small enough for the processor's cache."""
 _TONE_FRAMES = 47
 """A tone is looked for in the first 1.4 s of a span and the 128 ms before: a tone's end can look like speech too."""
-_STEADY_OCTAVES = 0.03 / 12
+_STEADY_RATIO = 2.0 ** (0.03 / 12)
 _TONE_SHARE = 0.65
 _TONE_STEPS = 5
 """A span is a tone when at least this share of at least so many steps of 10 ms changes the pitch by less than 0.03
@@ -190,14 +190,19 @@ class _Spans:
         self._rate_hertz = rate_hertz
         self._frame = rate_hertz * FRAME_MS // 1000
         self._longest = (settings.max_span_ms - settings.lead_ms - settings.tail_ms) // FRAME_MS
+        self._long, self._gap, self._long_gap = (
+            -(-time_ms // FRAME_MS) for time_ms in (settings.long_after_ms, settings.gap_ms, settings.long_gap_ms)
+        )
         self._now = 0
         self._levels: deque[tuple[int, NDArray[np.float32]]] = deque()
-        """First frame and cell levels of the blocks since the open span began."""
+        """End (frame) and cell levels of the blocks since the open span began."""
         self._start: int | None = None
         self._end = 0
         self._speech = 0
         self._peak = 0.0
         self._after_cut = False
+        self._real = False
+        """Whether the open span is certain to be no mere click."""
         self._last_end_ms = 0
         self._sound: list[NDArray[np.float32]] = []
         """The beginning of the open span, as far as it is needed to tell a tone from a voice."""
@@ -206,11 +211,11 @@ class _Spans:
 
     @property
     def open_start_ms(self) -> int | None:
-        return self._start_ms() if self._start is not None and self._is_speech() else None
+        return self._start_ms() if self._start is not None and self._real else None
 
     @property
     def open_end_ms(self) -> int | None:
-        return self._end_ms() if self._start is not None and self._is_speech() else None
+        return self._end_ms() if self._start is not None and self._real else None
 
     @property
     def next_start_ms(self) -> int:
@@ -221,20 +226,20 @@ class _Spans:
         """Take one block."""
         base = self._now
         self._now += heard.frames
-        if self._start is None and not heard.runs:
+        if not heard.frames or (self._start is None and not heard.runs):
             return []
-        self._levels.append((base, heard.levels))
-        self._hear(heard.sound[WARM_FRAMES * self._frame :])
+        self._levels.append((self._now, heard.levels))
+        self._hear(heard, 0)
         decided: list[Span] = []
         for start, end, peak in heard.runs:
             decided += self._close(base + start)
             if self._start is None:
                 self._open(base + start)
-                self._hear(heard.sound[start * self._frame :])
+                self._hear(heard, start - WARM_FRAMES)
             decided += self._extend(base + start, base + end, peak)
         decided += self._close(self._now)
         keep_from = self._now if self._start is None else self._start
-        while self._levels and self._levels[0][0] + self._levels[0][1].size // CELLS <= keep_from - 2:
+        while self._levels and self._levels[0][0] <= keep_from - 2:
             self._levels.popleft()
         return decided
 
@@ -242,20 +247,20 @@ class _Spans:
         return self._end_span()
 
     def _open(self, start: int) -> None:
-        self._start, self._speech, self._peak, self._after_cut = start, 0, 0.0, False
+        self._start, self._speech, self._peak, self._after_cut, self._real = start, 0, 0.0, False, False
         self._sound, self._missing = [], _TONE_FRAMES * self._frame
 
-    def _hear(self, samples: NDArray[np.float32]) -> None:
-        if self._start is not None and self._missing > 0:
-            self._sound.append(samples[: self._missing].copy())
+    def _hear(self, heard: Heard, frame: int) -> None:
+        if self._missing:
+            first = (WARM_FRAMES + frame) * self._frame
+            self._sound.append(heard.sound[first : first + self._missing].copy())
             self._missing -= self._sound[-1].size
 
     def _close(self, frame: int) -> list[Span]:
         if self._start is None:
             return []
-        long = (self._end - self._start) * FRAME_MS >= self._settings.long_after_ms
-        gap_ms = self._settings.long_gap_ms if long else self._settings.gap_ms
-        return self._end_span() if (frame - self._end) * FRAME_MS >= gap_ms else []
+        gap = self._gap if self._end - self._start < self._long else self._long_gap
+        return self._end_span() if frame - self._end >= gap else []
 
     def _extend(self, start: int, end: int, peak: float) -> list[Span]:
         if self._start is None:
@@ -269,14 +274,15 @@ class _Spans:
             decided.append((self._start_ms(), cut * FRAME_MS // 10 * 10))
             self._last_end_ms = decided[-1][1]
             self._start, self._after_cut = cut, True
+        self._real = self._is_speech()
         return decided
 
     def _end_span(self) -> list[Span]:
         if self._start is None:
             return []
         start_ms, end_ms = self._start_ms(), self._end_ms()
-        real = end_ms > start_ms and self._is_speech() and not self._is_tone()
-        self._start = None
+        real = end_ms > start_ms and self._real and not self._is_tone()
+        self._start, self._missing = None, 0
         if not real:
             return []
         self._last_end_ms = end_ms
@@ -291,18 +297,18 @@ class _Spans:
         """Whether the pitch is steadier than any voice's: tones, dialling and music, whose notes do not glide."""
         if self._after_cut or self._start is None:
             return False
+        from qingting.audio._pitch import steady_share
         from qingting.audio.acoustics import pitch_track
 
         sound = np.concatenate(self._sound)[: (WARM_FRAMES + self._end - self._start) * self._frame]
-        pitch = pitch_track(sound, self._rate_hertz)
-        voiced = (pitch[1:] > 0) & (pitch[:-1] > 0)
-        steps = np.abs(np.log2(pitch[1:][voiced] / pitch[:-1][voiced]))
-        return bool(steps.size >= _TONE_STEPS and np.mean(steps < _STEADY_OCTAVES) >= _TONE_SHARE)
+        steps, steady = steady_share(pitch_track(sound, self._rate_hertz), _STEADY_RATIO)
+        return steps >= _TONE_STEPS and steady >= _TONE_SHARE
 
     def _quietest(self, first: int, last: int) -> int:
         # Frame between first and last at whose start the sound of 96 ms around is weakest.
+        end, oldest = self._levels[0]
         levels = np.concatenate([levels for _, levels in self._levels])
-        at = (np.arange(first, last + 1) - self._levels[0][0]) * CELLS
+        at = (np.arange(first, last + 1) - end) * CELLS + oldest.size
         power = np.concatenate([[0.0], np.cumsum(10.0 ** (levels / 10), dtype=np.float64)])
         around = power[np.minimum(at + 6, power.size - 1)] - power[np.maximum(at - 6, 0)]
         return first + int(np.argmin(around))

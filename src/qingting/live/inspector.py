@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qingting.audio.live_gate import warm_up
 from qingting.audio.roles import ROLE_THRESHOLD
 from qingting.errors import PackError
 from qingting.live.session import LiveFormat, LiveSession
@@ -52,6 +53,7 @@ class LiveInspector:
             noise = np.random.default_rng(0).integers(-2000, 2000, (2, 3 * form.rate_hertz))
             session.feed(noise.astype(np.int16))
             session.cancel()
+            warm_up(form.rate_hertz)
 
     def open(
         self,

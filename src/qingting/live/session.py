@@ -162,7 +162,7 @@ class LiveSession:
         return self.state is LiveState.ENDING and all(stream.done for stream in self._streams)
 
     def feed(self, samples: NDArray[np.int16]) -> list[LiveEvent]:
-        """Take the next sound, int16 [channels, samples], any length, kept as it is; returns what is known now.
+        """Take the next sound, int16 [channels, samples], of any length; returns what is known now.
 
         Raises InputError for another number of channels, and after stop().
         """

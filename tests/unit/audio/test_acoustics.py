@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from qingting.audio.acoustics import channel_levels, pitch_track, voice_facts
+from qingting.audio import _facts, _pitch
+from qingting.audio.acoustics import channel_levels, levels_of_both, pitch_track, voice_facts
 from qingting.model.audio import SpeechSpan, VoiceFacts
 
 RATES = (8000, 16000)
@@ -165,3 +166,103 @@ def test_a_span_at_the_very_end_of_the_recording() -> None:
     assert facts.speech_ms == 20
     (beyond,) = voice_facts(voice(150, 1.003)[None], 8000, [span(1000, 1010)])
     assert beyond.pitch_hertz is None
+
+
+SIZES = (1, 2, 3, 4, 7, 8, 9, 30, 31, 250, 2000)
+
+
+def some_levels(size: int) -> NDArray[np.float32]:
+    """Loud and quiet steps by turns, some of them alike."""
+    rng = np.random.default_rng(size)
+    quiet = np.repeat(rng.random(size // 12 + 1) < 0.4, 12)[:size]
+    return np.round(rng.normal(-20, 6, size) - 45 * quiet, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.95, 1.0])
+def test_percentiles_and_the_median_are_those_of_numpy(size: int, share: float) -> None:
+    for values in (some_levels(size), np.full(size, -3.3, np.float32), np.arange(size, 0, -1, np.float32)):
+        (expected,) = np.percentile(values, [100 * share])
+        assert _facts.percentile(values.copy(), share) == pytest.approx(float(expected), rel=1e-12)
+        assert _facts.percentile_single(values.copy(), share) == pytest.approx(float(expected), rel=2e-7)
+        assert _facts.median(values.copy()) == np.median(values)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("floor_dbfs", [-100.0, -55.0, -20.0])
+def test_speech_steps_are_those_that_numpy_finds(size: int, floor_dbfs: float) -> None:
+    levels = some_levels(size)
+    speech, tenths, pauses = np.empty(size, np.bool_), np.empty(size, np.float32), np.empty(size, np.int64)
+    count, paused, spread = _facts.loud_steps(levels, floor_dbfs, 20, speech, tenths, pauses)
+    loud = np.percentile(levels, 95)
+    expected = levels >= min(max(loud - 30, floor_dbfs + 8), loud - 12)
+    assert np.array_equal(speech, expected)
+    assert np.array_equal(tenths[:count], levels[expected] / np.float32(10))
+    gaps = np.diff(np.flatnonzero(expected)) - 1
+    assert pauses[:paused].tolist() == gaps[gaps >= 20].tolist()
+    assert spread == pytest.approx(np.ptp(np.percentile(levels[expected], [10, 90])), rel=1e-12)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_pitch_figures_are_those_that_numpy_finds(size: int) -> None:
+    rng = np.random.default_rng(size)
+    pitch = np.where(rng.random(size) < 0.7, rng.normal(150, 20, size) * rng.choice([1, 1, 1, 2], size), 0)
+    pitch[0] = 150
+    places, hertz = np.empty(size, np.int64), np.empty(size, np.float32)
+    found = _facts.voiced_steps(pitch.astype(np.float32), places, hertz)
+    assert np.array_equal(places[:found], np.flatnonzero(pitch))
+    count, spread, middle, slope = _facts.pitch_figures(places, np.log2(hertz[:found]), 0.01)
+    tones = 12 * np.log2(pitch[np.flatnonzero(pitch)])
+    near = np.abs(tones - np.median(tones)) <= 10
+    steps, tones = np.flatnonzero(pitch)[near], tones[near]
+    assert count == steps.size
+    assert spread == pytest.approx(np.ptp(np.percentile(tones, [10, 90])), abs=1e-4)
+    assert middle == pytest.approx(np.median(tones), abs=1e-4)
+    if steps.size < 5:
+        assert np.isnan(slope)
+    else:
+        assert slope == pytest.approx(np.polyfit(steps[-30:] * 0.01, tones[-30:], 1)[0], rel=1e-3)
+
+
+def test_steady_steps_are_counted_up_and_down() -> None:
+    pitch = np.array([0, 100, 100.1, 100, 110, 0, 100, 100.2, 0], np.float32)
+    steps, share = _pitch.steady_share(pitch, 2 ** (0.03 / 12))
+    assert (steps, share) == (4, 0.5)
+    assert _pitch.steady_share(np.zeros(0, np.float32), 1.1) == (0, 0.0)
+
+
+@pytest.mark.parametrize("rate_hertz", RATES)
+def test_levels_of_two_channels_are_those_of_each(rate_hertz: int) -> None:
+    one, other = voice(150, 0.5, rate_hertz), np.roll(voice(260, 0.5, rate_hertz), 99) // 50
+    other[2000:] = 0
+    for samples, levels in zip((one, other), levels_of_both(one, other, rate_hertz), strict=True):
+        assert np.array_equal(levels, channel_levels(samples, rate_hertz))
+    assert [levels.size for levels in levels_of_both(one[:79], other[:79], 8000)] == [0, 0]
+
+
+def test_levels_that_are_known_give_the_same_facts() -> None:
+    pcm = np.stack([voice(150, 3.0), voice(220, 3.0)])
+    spans = [span(500, 1500), span(1200, 2000, "right", 1)]
+    known = dict(enumerate(levels_of_both(pcm[0], pcm[1], 8000)))
+    assert voice_facts(pcm, 8000, spans, levels=known) == voice_facts(pcm, 8000, spans)
+
+
+@pytest.mark.parametrize("first", [0, 3, 40, 41, 200])
+def test_weak_runs_are_those_that_numpy_finds(first: int) -> None:
+    runs = 0
+    for seed in range(40):
+        own, other = some_levels(300 + seed), some_levels(300 + seed)[::-1] + np.float32(seed % 15)
+        own = np.minimum(own, other[first:].max())
+        own[-1] += np.float32(30 * (seed % 8 == 0))
+        edges = np.empty((own.size, 2), np.int64)
+        count = _facts.weak_runs(own, other, first, 40, 10.0, 5, edges)
+        silence = np.full(40, -100, np.float32)
+        peaks = np.lib.stride_tricks.sliding_window_view(np.concatenate([silence, other]), 41).max(axis=1)
+        weak = peaks[first:] - own[first:] >= 10
+        around = np.flatnonzero(np.diff(np.concatenate([[False], weak, [False]])))
+        expected = [(a + first, b + first) for a, b in around.reshape(-1, 2).tolist() if b - a >= 5]
+        if own[first:].max() > peaks[first:].max() + 10:
+            expected = []
+        assert [tuple(edge) for edge in edges[:count].tolist()] == expected
+        runs += count
+    assert runs > 40

@@ -186,28 +186,30 @@ def test_a_finished_gate_takes_no_more() -> None:
         gate.feed(silence(8000, 0.1))
 
 
-def test_recent_sound_keeps_its_times() -> None:
+def test_the_floor_of_a_party_is_that_of_all_its_sound_however_it_is_fed() -> None:
+    pcm = np.concatenate([talk(), silence(8000, 0.37), voice(8000, 5.0), silence(8000, 3.3)])
+    floors = set()
+    for size in (333, 1600, 3199, 9000):
+        gates = LiveGates(8000)
+        for first in range(0, pcm.size, size):
+            gates.gate("left").feed(pcm[first : first + size])
+            gates.gate("right").feed(silence(8000, size / 8000))
+        floors.add(gates.gate("left")._floor.dbfs)
+        assert gates.gate("left")._sound.from_ms > 0, "nothing was forgotten, or this test shows nothing"
     sound = RecentSound(8000)
-    line = (np.arange(80_000) // 8 % 30_000).astype(np.int16)
-    for first in range(0, line.size, 700):
-        sound.append(line[first : first + 700])
-        sound.forget_before(sound.until_ms - 1234)
-    assert sound.until_ms == 10_000
-    assert sound.from_ms == 8760
-    assert sound.piece(9000, 9002).tolist() == [9000] * 8 + [9001] * 8
-    assert sound.piece(0, 8761).tolist() == [8760] * 8
-    assert sound.padded(8759, 8761).tolist() == [0] * 8 + [8760] * 8
-    assert sound.padded(9999, 10_001).tolist() == [9999] * 8 + [0] * 8
-    assert sound.piece(20_000, 30_000).size == 0
-    assert sum(piece.size for piece in sound._pieces) < 80_000
+    sound.append(pcm)
+    whole = RunningFloor(8000, sound)
+    whole.hear()
+    assert floors == {whole.dbfs}
 
 
-def test_the_running_floor_is_that_of_the_acoustic_facts() -> None:
-    from qingting.audio.acoustics import channel_levels
-
-    pcm = talk(8000)
-    floor = RunningFloor(8000)
-    assert floor.dbfs == -100.0
-    for first in range(0, pcm.size, 123):
-        floor.hear(pcm[first : first + 123])
-    assert floor.dbfs == pytest.approx(float(np.percentile(channel_levels(pcm, 8000), 10)), abs=0.3)
+def test_the_samples_of_a_piece_may_be_changed_once_they_are_fed() -> None:
+    pcm = talk()
+    gate, told = LiveGates(8000, ("left",)).gate("left"), []
+    memory = np.empty(1600, np.int16)
+    for first in range(0, pcm.size, memory.size):
+        piece = pcm[first : first + memory.size]
+        memory[: piece.size] = piece
+        told += gate.feed(memory[: piece.size])
+        memory[:] = 12_345
+    assert told + gate.finish() == run(pcm[np.newaxis], 8000, 200)
