@@ -10,6 +10,8 @@ decoding, keeping the sound, voice activity, acoustics, analysis, events, report
 
 Delay: from the moment the sound that an event rests on was sent (the event's `at_ms`) to the event's arrival.
 What the method itself waits for, the silence that ends a sentence, is told beside it, from a call that runs alone.
+`yardstick_ms`: what a fixed piece of interpreted work took before and after the run; a virtual machine's cores may be
+half as fast an hour later, and then the runs do not compare.
 `generator_behind_ms`: from the time at which a message was due to its sending (the generator looks every 5 ms: 2.5 is
 the mean of one that keeps up); `generator_held_back`: how often a message waited because the service did not read.
 The floor is the same generator against sockets that only acknowledge.
@@ -139,6 +141,20 @@ async def load(plan: Plan, pids: dict[str, int]) -> tuple[Seen, Used]:
     return seen, used
 
 
+def yardstick() -> float:
+    """Milliseconds of CPU that a fixed piece of interpreted work takes now: the best of several."""
+    work = {f"key {n}": list(range(n)) for n in range(100)}
+
+    def once() -> float:
+        began = time.thread_time()
+        for _ in range(20):
+            json.loads(json.dumps(work, sort_keys=True, indent=1))
+            sum(n * n % 7 for n in range(10_000))
+        return 1000 * (time.thread_time() - began)
+
+    return round(min(once() for _ in range(5)), 1)
+
+
 def live_address(service: ServiceProcess) -> str:
     """Where running calls are taken."""
     return service.url.replace("http", "ws", 1) + "/api/v1/live"
@@ -156,6 +172,7 @@ def measure(
     """One number of calls."""
     pids = {**processes(service), "generator": os.getpid()}
     memory = {name: megabytes(pid) for name, pid in pids.items()}
+    before = yardstick()
     seen, used = uvloop.run(load(Plan(live_address(service), key, pool, calls, begin_seconds, seconds), pids))
     grown = {name: megabytes(pid) - memory[name] for name, pid in pids.items()}
     own = sum(used.cores.values()) - used.cores["generator"]
@@ -176,6 +193,7 @@ def measure(
         "generator_us_per_message": used.generator_us,
         "cpu_ms_per_call_second": round(1000 * own / calls, 2),
         "cores": used.cores,
+        "yardstick_ms": [before, yardstick()],
         "megabytes_per_call": round((sum(grown.values()) - grown["generator"]) / calls, 2),
         "megabytes": {name: round(megabytes(pid)) for name, pid in pids.items()},
         "goal_met": bool(alert) and alert["p99"] <= GOAL_MS and not seen.lost and seen.reported == seen.begun,

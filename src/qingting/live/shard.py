@@ -53,7 +53,7 @@ _FEW_CALLS = 20
 _ROUND_SECONDS = 0.025
 """More calls than a few are worked for in rounds of this length: what comes for one meanwhile is heard together
 with what comes for the others, which costs half of hearing each alone."""
-_LEAST_MS = ((120, 0), (1 << 32, 200))
+_LEAST_MS = ((120, 0), (200, 200), (1 << 32, 300))
 """Calls of the process, and the least sound of one that is heard at once."""
 _PIECE_MS = 400
 """Sound that has waited is heard in pieces of this length: events keep their order and times."""
