@@ -63,7 +63,8 @@ def hide_all(lines: Sequence[Line], found: Iterable[Found]) -> dict[int, str]:
     for one in found:
         for line, place in hidden_places(one):
             hidden.setdefault(line, set()).add(place)
-    return {
-        line.index: "".join(MASK if at in hidden.get(line.index, ()) else one for at, one in enumerate(line.text))
-        for line in lines
-    }
+    return {line.index: _hidden(line.text, hidden.get(line.index)) for line in lines}
+
+
+def _hidden(text: str, places: Collection[int] | None) -> str:
+    return "".join(MASK if at in places else one for at, one in enumerate(text)) if places else text

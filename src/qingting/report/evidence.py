@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from qingting.model.report import Report
 from qingting.model.transcript import Transcript
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic import TypeAdapter
 
 
@@ -26,7 +29,8 @@ def transcript_sha256(transcript: Transcript) -> str:
 
     Raises ReportError when a text cannot be written as UTF-8 or a number is not finite.
     """
-    return _digest(transcript)
+    with _reported():
+        return _sha256(_canonical(_plain(transcript)))
 
 
 def report_sha256(report: Report) -> str:
@@ -34,22 +38,44 @@ def report_sha256(report: Report) -> str:
 
     Raises ReportError like transcript_sha256.
     """
-    return _digest(replace(report, provenance=replace(report.provenance, report_sha256="")))
+    with _reported():
+        unsealed = replace(report, provenance=replace(report.provenance, report_sha256=""))
+        return _sha256(_canonical(_plain(unsealed)))
 
 
 def seal(report: Report) -> Report:
     """Write the digests of transcript and report into the provenance; call again after any change."""
-    provenance = replace(report.provenance, transcript_sha256=transcript_sha256(report.transcript), report_sha256="")
-    unsealed = replace(report, provenance=provenance)
-    return replace(unsealed, provenance=replace(provenance, report_sha256=report_sha256(unsealed)))
+    with _reported():
+        plain = _plain(replace(report, provenance=replace(report.provenance, report_sha256="")))
+        # Most of a report is its transcript, whose canonical form stands in the report's as it is.
+        words = _canonical(plain["transcript"])
+        words_sha256 = plain["provenance"]["transcript_sha256"] = _sha256(words)
+        parts = {name: words if name == "transcript" else _canonical(part) for name, part in plain.items()}
+        whole = ",".join(f"{_canonical(name)}:{parts[name]}" for name in sorted(parts))
+        whole_sha256 = _sha256(f"{{{whole}}}")
+    provenance = replace(report.provenance, transcript_sha256=words_sha256, report_sha256=whole_sha256)
+    return replace(report, provenance=provenance)
 
 
-def _digest(value: Report | Transcript) -> str:
-    adapter = _adapter(whole=isinstance(value, Report))
+def _plain(value: Report | Transcript) -> dict[str, Any]:
+    plain: dict[str, Any] = _adapter(whole=isinstance(value, Report)).dump_python(
+        value, mode="json", exclude_defaults=True
+    )
+    return plain
+
+
+def _canonical(plain: object) -> str:
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
     try:
-        plain = adapter.dump_python(value, mode="json", exclude_defaults=True)
-        text = json.dumps(plain, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        yield
     except ValueError as error:  # the library's own text could hold customer words
         raise ReportError(f"The report cannot be written as JSON: {type(error).__name__}.") from None
 

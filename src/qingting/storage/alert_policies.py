@@ -14,6 +14,8 @@ from qingting.storage.statements import insert_for
 from qingting.storage.tables import alert_policies
 
 _POLICY: TypeAdapter[AlertPolicy] = TypeAdapter(AlertPolicy)
+_ALL = select(alert_policies).order_by(alert_policies.c.id)
+_ENABLED = _ALL.where(alert_policies.c.enabled.is_(True))
 
 
 def add(connection: Connection, policy: AlertPolicy, *, at_ms: int) -> None:
@@ -44,10 +46,7 @@ def find(connection: Connection, policy_id: str) -> AlertPolicy | None:
 
 def all_of(connection: Connection, *, enabled_only: bool = False) -> Sequence[AlertPolicy]:
     """Return all policies in the order of their ids; there are few."""
-    query = select(alert_policies).order_by(alert_policies.c.id)
-    if enabled_only:
-        query = query.where(alert_policies.c.enabled.is_(True))
-    return [_policy(row) for row in connection.execute(query)]
+    return [_policy(row) for row in connection.execute(_ENABLED if enabled_only else _ALL)]
 
 
 def count(connection: Connection) -> int:

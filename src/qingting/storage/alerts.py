@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, text, update
+from sqlalchemy import Connection, Row, bindparam, select, text, update
 
 from qingting.errors import NotFoundError
 from qingting.model.account import Reach
 from qingting.model.alert import Alert, AlertState
 from qingting.model.finding import Level
-from qingting.storage.statements import Page, insert_for, within
+from qingting.storage.statements import Page, add_new, change_rows, within
 from qingting.storage.tables import alerts
 
+_RAISED = select(alerts.c.policy_id, alerts.c.rule_id).where(alerts.c.call == bindparam("number"))
+_NEWEST = (
+    select(alerts.c.id)
+    .where(
+        alerts.c.policy_id == bindparam("policy_id"),
+        alerts.c.team == bindparam("team"),
+        alerts.c.agent_id == bindparam("agent_id"),
+        alerts.c.at_ms > bindparam("since_ms"),
+    )
+    .order_by(alerts.c.at_ms.desc())
+    .limit(1)
+)
+_COUNT = update(alerts).where(alerts.c.id == bindparam("alert")).values(suppressed=alerts.c.suppressed + 1)
 _LOCKS = 0x71696E67
 """First number of the advisory locks of cool-downs."""
 
@@ -37,15 +50,13 @@ class AlertFilter:
 
 def add(connection: Connection, alert: Alert, *, call: int) -> bool:
     """Insert an alert of a call (by number); False when the same policy has told the same finding before."""
-    values = {**asdict(alert), "level": int(alert.level), "state": alert.state.value, "call": call}
-    statement = insert_for(connection, alerts).values(**values).on_conflict_do_nothing().returning(alerts.c.id)
-    return connection.execute(statement).first() is not None
+    row = {**vars(alert), "level": int(alert.level), "state": alert.state.value, "call": call}
+    return add_new(connection, alerts, row)
 
 
 def raised(connection: Connection, call: int) -> set[tuple[str, str]]:
     """Return which rules of a call (by number) were told: (policy id, rule id)."""
-    query = select(alerts.c.policy_id, alerts.c.rule_id).where(alerts.c.call == call)
-    return {(policy_id, rule_id) for policy_id, rule_id in connection.execute(query)}
+    return {(policy_id, rule_id) for policy_id, rule_id in connection.execute(_RAISED, {"number": call})}
 
 
 def lock_cool_downs(connection: Connection, policies: Iterable[str], *, team: str, agent_id: str) -> None:
@@ -60,13 +71,11 @@ def lock_cool_downs(connection: Connection, policies: Iterable[str], *, team: st
 
 def suppress(connection: Connection, policy_id: str, *, team: str, agent_id: str, since_ms: int) -> bool:
     """Count a hit on the newest alert of a policy, team and agent since a time; False when there is none."""
-    same = (alerts.c.policy_id == policy_id, alerts.c.team == team, alerts.c.agent_id == agent_id)
-    newest = select(alerts.c.id).where(*same, alerts.c.at_ms > since_ms).order_by(alerts.c.at_ms.desc()).limit(1)
-    found = connection.execute(newest).scalar_one_or_none()
+    wanted = {"policy_id": policy_id, "team": team, "agent_id": agent_id, "since_ms": since_ms}
+    found = connection.execute(_NEWEST, wanted).scalar_one_or_none()
     if found is None:
         return False
-    counted = update(alerts).where(alerts.c.id == found)
-    connection.execute(counted.values(suppressed=alerts.c.suppressed + 1))
+    connection.execute(_COUNT, {"alert": found})
     return True
 
 
@@ -114,7 +123,7 @@ def take_to_escalate(connection: Connection, *, now_ms: int, limit: int) -> Sequ
 
 def change(connection: Connection, alert_id: str, **values: Any) -> None:
     """Change columns of an alert; the state by value."""
-    connection.execute(update(alerts).where(alerts.c.id == alert_id).values(**values))
+    change_rows(connection, alerts, {"id": alert_id}, values)
 
 
 def _get(connection: Connection, alert_id: str, reach: Reach, *, locked: bool) -> Alert:

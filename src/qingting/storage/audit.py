@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, select
 
-from qingting.storage.statements import Page
+from qingting.storage.statements import Page, add_rows
 from qingting.storage.tables import audit
 
 
@@ -49,18 +49,9 @@ class AuditFilter:
 
 def append(connection: Connection, entry: AuditEntry) -> None:
     """Add a line; it stands when the transaction is committed."""
-    connection.execute(
-        insert(audit).values(
-            at_ms=entry.at_ms,
-            actor_id=entry.actor_id,
-            actor_name=entry.actor_name,
-            action=entry.action,
-            object_kind=entry.object_kind,
-            object_id=entry.object_id,
-            address=entry.address,
-            detail=dict(entry.detail),
-        )
-    )
+    row = {**vars(entry), "detail": dict(entry.detail)}
+    del row["id"]
+    add_rows(connection, audit, row)
 
 
 def page(connection: Connection, *, wanted: AuditFilter, limit: int, after: str = "") -> Page[AuditEntry]:

@@ -7,13 +7,25 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, RowMapping, bindparam, delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from qingting.errors import ConflictError, NotFoundError
 from qingting.model.account import Reach
-from qingting.storage.statements import Page, after_day_key, day_key, newest_day_first, within
+from qingting.storage.statements import (
+    Page,
+    add_numbered,
+    after_day_key,
+    change_rows,
+    day_key,
+    newest_day_first,
+    within,
+)
 from qingting.storage.tables import calls
+
+_BY_ID = select(calls).where(calls.c.call_id == bindparam("call_id"))
+_BY_ID_LOCKED = _BY_ID.with_for_update()
+_BY_NUMBER = select(calls).where(calls.c.id == bindparam("number"))
 
 
 class CallState(StrEnum):
@@ -89,14 +101,14 @@ def add(connection: Connection, values: Mapping[str, Any]) -> int:
     """Insert a call; values by column name. Returns its number; raises ConflictError when the call id is taken."""
     try:
         with connection.begin_nested():
-            return int(connection.execute(insert(calls).values(**values).returning(calls.c.id)).scalar_one())
+            return add_numbered(connection, calls, values)
     except IntegrityError:
         raise ConflictError("A call of this id is known already.") from None
 
 
 def change(connection: Connection, number: int, values: Mapping[str, Any]) -> None:
     """Change columns of a call."""
-    connection.execute(update(calls).where(calls.c.id == number).values(**values))
+    change_rows(connection, calls, {"id": number}, values)
 
 
 def get(connection: Connection, call_id: str, reach: Reach) -> CallRow:
@@ -109,19 +121,19 @@ def get(connection: Connection, call_id: str, reach: Reach) -> CallRow:
 
 def find(connection: Connection, call_id: str) -> CallRow | None:
     """Return a call by its id; None when unknown."""
-    row = connection.execute(select(calls).where(calls.c.call_id == call_id)).one_or_none()
+    row = connection.execute(_BY_ID, {"call_id": call_id}).one_or_none()
     return None if row is None else _call(row)
 
 
 def lock(connection: Connection, call_id: str) -> CallRow | None:
     """Return a call and keep other writers from it until the transaction ends; None when unknown."""
-    row = connection.execute(select(calls).where(calls.c.call_id == call_id).with_for_update()).one_or_none()
+    row = connection.execute(_BY_ID_LOCKED, {"call_id": call_id}).one_or_none()
     return None if row is None else _call(row)
 
 
 def by_number(connection: Connection, number: int) -> CallRow:
     """Return a call by the database's own number; raises NotFoundError."""
-    row = connection.execute(select(calls).where(calls.c.id == number)).one_or_none()
+    row = connection.execute(_BY_NUMBER, {"number": number}).one_or_none()
     if row is None:
         raise NotFoundError("No such call.")
     return _call(row)

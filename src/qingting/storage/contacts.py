@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, select
 
+from qingting.storage.statements import add_rows
 from qingting.storage.tables import calls, contacts
+
+_FORGET = delete(contacts).where(contacts.c.call == bindparam("number"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +26,8 @@ class ContactRow:
 
 def replace_of_call(connection: Connection, call_number: int, rows: Sequence[ContactRow]) -> None:
     """Set the matters of a call in place of those it had."""
-    connection.execute(delete(contacts).where(contacts.c.call == call_number))
-    if rows:
-        connection.execute(insert(contacts), [{"call": call_number, **vars(row)} for row in rows])
+    connection.execute(_FORGET, {"number": call_number})
+    add_rows(connection, contacts, *({"call": call_number, **vars(row)} for row in rows))
 
 
 def earlier(

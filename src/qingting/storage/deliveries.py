@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, select, update
 
 from qingting.errors import ConflictError, NotFoundError
 from qingting.model.delivery import Delivery, DeliveryKind, DeliveryState
-from qingting.storage.statements import Page
+from qingting.storage.statements import Page, add_rows
 from qingting.storage.tables import deliveries
 
 
@@ -34,8 +34,7 @@ _PENDING = deliveries.c.state == DeliveryState.PENDING.value
 
 def add(connection: Connection, messages: Sequence[Delivery]) -> None:
     """Insert messages; they are sent once the transaction is committed and their time has come."""
-    if messages:
-        connection.execute(insert(deliveries), [_values(message) for message in messages])
+    add_rows(connection, deliveries, *(_values(message) for message in messages))
 
 
 def any_due(connection: Connection, *, now_ms: int) -> bool:

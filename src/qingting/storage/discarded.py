@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
-from qingting.storage.statements import insert_for
+from qingting.storage.statements import add_missing
 from qingting.storage.tables import discarded_files
+
+_REMOVE = delete(discarded_files).where(discarded_files.c.key.in_(bindparam("keys", expanding=True)))
 
 
 def add(connection: Connection, keys: Sequence[str], due_ms: int) -> None:
@@ -16,9 +18,7 @@ def add(connection: Connection, keys: Sequence[str], due_ms: int) -> None:
     Whoever stores a file enters its key with a time far enough ahead, and takes it off (`remove`) in the
     transaction that gives the file its row: a process killed in between leaves no orphan.
     """
-    if keys:
-        statement = insert_for(connection, discarded_files).on_conflict_do_nothing()
-        connection.execute(statement, [{"key": key, "due_ms": due_ms} for key in keys])
+    add_missing(connection, discarded_files, *({"key": key, "due_ms": due_ms} for key in keys))
 
 
 def due(connection: Connection, now_ms: int, limit: int, *, after: str = "") -> list[str]:
@@ -30,4 +30,4 @@ def due(connection: Connection, now_ms: int, limit: int, *, after: str = "") -> 
 
 def remove(connection: Connection, keys: Sequence[str]) -> None:
     """Take files off the list: they are deleted, or they are to stay."""
-    connection.execute(delete(discarded_files).where(discarded_files.c.key.in_(keys)))
+    connection.execute(_REMOVE, {"keys": keys})

@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, func, select
 
 from qingting.model.event import EventKind, ServiceEvent
+from qingting.storage.statements import add_rows
 from qingting.storage.tables import events
 
 
 def append(connection: Connection, event: ServiceEvent) -> None:
     """Add an event; it is seen when the transaction is committed."""
-    connection.execute(
-        insert(events).values(
-            kind=event.kind.value,
-            name=event.name,
-            at_ms=event.at_ms,
-            job_id=event.job_id,
-            batch_id=event.batch_id,
-            call_id=event.call_id,
-            agent_id=event.agent_id,
-            team=event.team,
-            data=dict(event.data),
-        )
-    )
+    row = {
+        "kind": event.kind.value,
+        "name": event.name,
+        "at_ms": event.at_ms,
+        "job_id": event.job_id,
+        "batch_id": event.batch_id,
+        "call_id": event.call_id,
+        "agent_id": event.agent_id,
+        "team": event.team,
+        "data": dict(event.data),
+    }
+    add_rows(connection, events, row)
 
 
 def last_id(connection: Connection) -> int:

@@ -6,15 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select, update
 
 from qingting.errors import NotFoundError
 from qingting.model.account import Reach
 from qingting.model.job import InspectionJob, JobFailure, JobKind, JobState, JobStep, Priority
-from qingting.storage.statements import Page, within
+from qingting.storage.statements import Page, add_rows, change_rows, within
 from qingting.storage.tables import batches, calls, jobs
 
 _PRIORITIES = {priority.rank: priority for priority in Priority}
+_SELECTED = select(jobs, calls.c.call_id).join(calls, calls.c.id == jobs.c.call)
+_LOCKED = _SELECTED.where(jobs.c.id == bindparam("id")).with_for_update(of=jobs)
+_UNFINISHED = (
+    select(jobs.c.id)
+    .where(jobs.c.call == bindparam("number"), jobs.c.state.in_((JobState.QUEUED.value, JobState.RUNNING.value)))
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,31 +40,30 @@ class BatchRow:
 
 def add(connection: Connection, job: InspectionJob, *, call: int, recording_id: str | None) -> None:
     """Insert a job; `call` is the call's number."""
-    connection.execute(
-        insert(jobs).values(
-            id=job.id,
-            kind=job.kind.value,
-            call=call,
-            recording_id=recording_id,
-            batch_id=job.batch_id,
-            state=job.state.value,
-            priority=job.priority.rank,
-            max_attempts=job.max_attempts,
-            due_ms=job.due_ms,
-            dispatched=False,
-            source_url=job.source_url,
-            options=dict(job.options),
-            submitted_by=job.submitted_by,
-            created_ms=job.created_ms,
-            cancel_requested=False,
-        )
-    )
+    row = {
+        "id": job.id,
+        "kind": job.kind.value,
+        "call": call,
+        "recording_id": recording_id,
+        "batch_id": job.batch_id,
+        "state": job.state.value,
+        "priority": job.priority.rank,
+        "max_attempts": job.max_attempts,
+        "due_ms": job.due_ms,
+        "dispatched": False,
+        "source_url": job.source_url,
+        "options": dict(job.options),
+        "submitted_by": job.submitted_by,
+        "created_ms": job.created_ms,
+        "cancel_requested": False,
+    }
+    add_rows(connection, jobs, row)
 
 
 def get(connection: Connection, job_id: str, reach: Reach) -> InspectionJob:
     """Return a job whose call is within reach; raises NotFoundError."""
     allowed = within(reach, calls)
-    query = _selected().where(jobs.c.id == job_id)
+    query = _SELECTED.where(jobs.c.id == job_id)
     row = connection.execute(query if allowed is None else query.where(allowed)).one_or_none()
     if row is None:
         raise NotFoundError("No such job.")
@@ -66,7 +72,7 @@ def get(connection: Connection, job_id: str, reach: Reach) -> InspectionJob:
 
 def lock(connection: Connection, job_id: str) -> InspectionJob | None:
     """Return a job and keep other writers from it until the transaction ends; None when it is gone."""
-    row = connection.execute(_selected().where(jobs.c.id == job_id).with_for_update(of=jobs)).one_or_none()
+    row = connection.execute(_LOCKED, {"id": job_id}).one_or_none()
     return None if row is None else _job(row)
 
 
@@ -81,7 +87,7 @@ def page(
     call_id: str = "",
 ) -> Page[InspectionJob]:
     """List jobs within reach, newest first."""
-    query = _selected().order_by(jobs.c.id.desc()).limit(limit + 1)
+    query = _SELECTED.order_by(jobs.c.id.desc()).limit(limit + 1)
     allowed = within(reach, calls)
     wanted = [
         *([] if allowed is None else [allowed]),
@@ -118,13 +124,13 @@ def take_for_dispatch(
     connection.execute(update(jobs).where(jobs.c.id.in_(ids)).values(dispatched=True, worker_id=worker_id))
     return [
         _job(row)
-        for row in connection.execute(_selected().where(jobs.c.id.in_(ids)).order_by(jobs.c.priority, jobs.c.due_ms))
+        for row in connection.execute(_SELECTED.where(jobs.c.id.in_(ids)).order_by(jobs.c.priority, jobs.c.due_ms))
     ]
 
 
 def change(connection: Connection, job_id: str, **values: Any) -> None:
     """Change columns of a job; enumerations by value, priority by rank."""
-    connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
+    change_rows(connection, jobs, {"id": job_id}, values)
 
 
 def recording_of(connection: Connection, job_id: str) -> str | None:
@@ -135,9 +141,7 @@ def recording_of(connection: Connection, job_id: str) -> str | None:
 
 def unfinished_of_call(connection: Connection, call: int) -> str | None:
     """Return the id of a job of the call that waits or runs; None without any. `call` is the call's number."""
-    states = (JobState.QUEUED.value, JobState.RUNNING.value)
-    query = select(jobs.c.id).where(jobs.c.call == call, jobs.c.state.in_(states)).limit(1)
-    found: str | None = connection.execute(query).scalar_one_or_none()
+    found: str | None = connection.execute(_UNFINISHED, {"number": call}).scalar_one_or_none()
     return found
 
 
@@ -186,10 +190,6 @@ def oldest_waiting_ms(connection: Connection) -> int | None:
     oldest = select(func.min(jobs.c.created_ms)).where(jobs.c.state == JobState.QUEUED.value)
     found: int | None = connection.execute(oldest).scalar_one()
     return found
-
-
-def _selected() -> Any:
-    return select(jobs, calls.c.call_id).join(calls, calls.c.id == jobs.c.call)
 
 
 def _job(row: Row[Any]) -> InspectionJob:

@@ -6,9 +6,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
+from qingting.storage.statements import add_rows
 from qingting.storage.tables import live_calls
+
+_BY_ID = select(live_calls).where(live_calls.c.id == bindparam("id"))
+_OF_CALL = select(live_calls).where(live_calls.c.call == bindparam("number"))
+_TAKE = delete(live_calls).where(live_calls.c.id == bindparam("id")).returning(*live_calls.c)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,26 +36,24 @@ class LiveCallRow:
 
 def add(connection: Connection, row: LiveCallRow) -> None:
     """Insert a running call."""
-    connection.execute(insert(live_calls).values(**vars(row)))
+    add_rows(connection, live_calls, vars(row))
 
 
 def of_call(connection: Connection, call_number: int) -> LiveCallRow | None:
     """Return a call's row while it runs; None otherwise."""
-    row = connection.execute(select(live_calls).where(live_calls.c.call == call_number)).one_or_none()
+    row = connection.execute(_OF_CALL, {"number": call_number}).one_or_none()
     return None if row is None else _row(row)
 
 
 def get(connection: Connection, live_id: str) -> LiveCallRow | None:
     """Return a running call; None when it has ended."""
-    row = connection.execute(select(live_calls).where(live_calls.c.id == live_id)).one_or_none()
+    row = connection.execute(_BY_ID, {"id": live_id}).one_or_none()
     return None if row is None else _row(row)
 
 
 def take(connection: Connection, live_id: str) -> LiveCallRow | None:
     """Delete a running call's row and return it: whoever gets it ends the call; None when another has."""
-    row = connection.execute(
-        delete(live_calls).where(live_calls.c.id == live_id).returning(*live_calls.c)
-    ).one_or_none()
+    row = connection.execute(_TAKE, {"id": live_id}).one_or_none()
     return None if row is None else _row(row)
 
 

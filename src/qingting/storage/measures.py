@@ -15,9 +15,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Table, cast, func, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    bindparam,
+    cast,
+    func,
+    literal,
+    select,
+)
 
-from qingting.storage.statements import add_up, insert_for
+from qingting.storage.statements import add_up, change_rows, insert_for
 from qingting.storage.tables import (
     MEASURE_COUNTS,
     RULE_COUNTS,
@@ -26,6 +37,13 @@ from qingting.storage.tables import (
     reports,
     rule_measures,
     rules,
+)
+
+_RULES = select(rules).where(rules.c.rule_id.in_(bindparam("wanted", expanding=True)))
+_BOOKED = (
+    select(reports.c.call, reports.c.contributions)
+    .where(reports.c.id == bindparam("id"), reports.c.latest)
+    .with_for_update()
 )
 
 
@@ -156,8 +174,7 @@ def apply(connection: Connection, contributions: Contributions, *, sign: int = 1
 def _rule_ids(connection: Connection, contributions: Contributions) -> dict[str, int]:
     """Return the rules' numbers; new rules are entered, and new titles take the place of old ones."""
     wanted = sorted({key[1] for key in contributions.rule_measures})
-    query = select(rules).where(rules.c.rule_id.in_(wanted))
-    known = {row.rule_id: row for row in connection.execute(query)}
+    known = {row.rule_id: row for row in connection.execute(_RULES, {"wanted": wanted})}
     changed = []
     for rule_id in wanted:
         row = known.get(rule_id)
@@ -168,7 +185,7 @@ def _rule_ids(connection: Connection, contributions: Contributions) -> dict[str,
         statement = insert_for(connection, rules)
         new = {name: statement.excluded[name] for name in ("title", "dimension")}
         connection.execute(statement.on_conflict_do_update(index_elements=["rule_id"], set_=new), changed)
-        known = {row.rule_id: row for row in connection.execute(query)}
+        known = {row.rule_id: row for row in connection.execute(_RULES, {"wanted": wanted})}
     return {rule_id: row.id for rule_id, row in known.items()}
 
 
@@ -235,8 +252,8 @@ def latencies(connection: Connection, wanted: Slice, by: By | None = None) -> di
 
 def titles(connection: Connection, rule_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Chinese title and dimension of rules as last seen; by rule id."""
-    query = select(rules).where(rules.c.rule_id.in_(list(rule_ids)))
-    return {row.rule_id: (row.title, row.dimension) for row in connection.execute(query)}
+    found = connection.execute(_RULES, {"wanted": list(rule_ids)})
+    return {row.rule_id: (row.title, row.dimension) for row in found}
 
 
 def booked_reports(connection: Connection, *, after: str, limit: int) -> list[str]:
@@ -247,14 +264,13 @@ def booked_reports(connection: Connection, *, after: str, limit: int) -> list[st
 
 def lock_contributions(connection: Connection, report_id: str) -> tuple[int, bytes] | None:
     """Call number and contributions of a report while it is the latest, kept from other writers; else None."""
-    query = select(reports.c.call, reports.c.contributions).where(reports.c.id == report_id, reports.c.latest)
-    row = connection.execute(query.with_for_update()).one_or_none()
+    row = connection.execute(_BOOKED, {"id": report_id}).one_or_none()
     return None if row is None else (row.call, row.contributions)
 
 
 def save_contributions(connection: Connection, report_id: str, contributions: bytes) -> None:
     """Set what a report has added to the figures."""
-    connection.execute(update(reports).where(reports.c.id == report_id).values(contributions=contributions))
+    change_rows(connection, reports, {"id": report_id}, {"contributions": contributions})
 
 
 def _summed(

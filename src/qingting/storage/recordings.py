@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from qingting.errors import NotFoundError
+from qingting.storage.statements import add_rows
 from qingting.storage.tables import recordings
 
 
@@ -32,9 +33,7 @@ class RecordingRow:
 
 def add(connection: Connection, row: RecordingRow) -> None:
     """Insert a recording."""
-    values = {"id": row.id, "call": row.call, "key": row.key, "name": row.name, "sha256": row.sha256}
-    numbers = {"size_bytes": row.size_bytes, "created_ms": row.created_ms, "deleted_ms": row.deleted_ms}
-    connection.execute(insert(recordings).values(**values, **numbers))
+    add_rows(connection, recordings, vars(row))
 
 
 def get(connection: Connection, recording_id: str) -> RecordingRow:

@@ -6,14 +6,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, bindparam, delete, select, update
 
 from qingting.errors import NotFoundError
 from qingting.model.account import Reach
 from qingting.model.finding import Finding
 from qingting.storage.calls import CallRow
-from qingting.storage.statements import Page, after_day_key, day_key, insert_for, newest_day_first, within
+from qingting.storage.statements import (
+    Page,
+    add_new,
+    add_rows,
+    after_day_key,
+    change_rows,
+    day_key,
+    newest_day_first,
+    within,
+)
 from qingting.storage.tables import calls, findings, reports, transcripts
+
+_NUMBER: BindParameter[int] = bindparam("number")
+"""Of a call."""
+_ID: BindParameter[str] = bindparam("id")
+_LATEST = (reports.c.call == _NUMBER, reports.c.latest)
+_TRANSCRIPT = select(transcripts).where(transcripts.c.id == _ID)
+_TRANSCRIPT_OF_JOB = select(transcripts).where(transcripts.c.job_id == _ID)
+_TRANSCRIPT_REPORTED = (
+    select(transcripts).join(reports, reports.c.transcript_id == transcripts.c.id).where(*_LATEST).limit(1)
+)
+_TRANSCRIPT_HEARD = select(transcripts).where(transcripts.c.call == _NUMBER).order_by(transcripts.c.id.desc()).limit(1)
+_REPORT = select(reports).where(reports.c.id == _ID)
+_REPORT_OF_JOB = select(reports).where(reports.c.job_id == _ID)
+_REPORT_LATEST = select(reports).where(*_LATEST).limit(1)
+_SUPERSEDE = update(reports).where(*_LATEST).values(latest=False)
+_UNLIST_FINDINGS = delete(findings).where(
+    findings.c.report_id.in_(select(reports.c.id).where(reports.c.call == _NUMBER))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,31 +143,26 @@ class FindingFilter:
 
 def save_transcript(connection: Connection, row: TranscriptRow) -> str:
     """Insert a transcript; returns its id, or that of the one which the job has already."""
-    statement = insert_for(connection, transcripts).values(**vars(row))
-    connection.execute(statement.on_conflict_do_nothing(index_elements=["job_id"]))
+    if add_new(connection, transcripts, vars(row), unique=("job_id",)):
+        return row.id
     query = select(transcripts.c.id).where(transcripts.c.job_id == row.job_id)
     return str(connection.execute(query).scalar_one())
 
 
 def transcript_of_job(connection: Connection, job_id: str) -> TranscriptRow | None:
     """Return the words that a job heard; None before it did."""
-    return _transcript(connection, select(transcripts).where(transcripts.c.job_id == job_id))
+    return _transcript(connection, _TRANSCRIPT_OF_JOB, id=job_id)
 
 
 def latest_transcript(connection: Connection, call_number: int) -> TranscriptRow | None:
     """Return the words of the call's latest report, or those heard last when none is reported."""
-    reported = (
-        select(transcripts)
-        .join(reports, reports.c.transcript_id == transcripts.c.id)
-        .where(reports.c.call == call_number, reports.c.latest)
-    )
-    heard = select(transcripts).where(transcripts.c.call == call_number).order_by(transcripts.c.id.desc())
-    return _transcript(connection, reported) or _transcript(connection, heard)
+    reported = _transcript(connection, _TRANSCRIPT_REPORTED, number=call_number)
+    return reported or _transcript(connection, _TRANSCRIPT_HEARD, number=call_number)
 
 
 def get_transcript(connection: Connection, transcript_id: str) -> TranscriptRow:
     """Return a transcript; raises NotFoundError."""
-    found = _transcript(connection, select(transcripts).where(transcripts.c.id == transcript_id))
+    found = _transcript(connection, _TRANSCRIPT, id=transcript_id)
     if found is None:
         raise NotFoundError("No such transcript.")
     return found
@@ -148,7 +170,7 @@ def get_transcript(connection: Connection, transcript_id: str) -> TranscriptRow:
 
 def correct_transcript(connection: Connection, transcript_id: str, document: bytes) -> None:
     """Write a transcript's words anew."""
-    connection.execute(update(transcripts).where(transcripts.c.id == transcript_id).values(document=document))
+    change_rows(connection, transcripts, {"id": transcript_id}, {"document": document})
 
 
 def transcripts_before(connection: Connection, at_ms: int, limit: int) -> list[tuple[str, int]]:
@@ -164,27 +186,25 @@ def remove_of_calls(connection: Connection, call_numbers: Sequence[int]) -> None
 
 def save_report(connection: Connection, row: ReportRow, found: Sequence[Finding], call: CallRow) -> None:
     """Insert a report with its findings as the call's latest; older reports stay, their findings are not listed."""
-    older = select(reports.c.id).where(reports.c.call == row.call)
-    connection.execute(delete(findings).where(findings.c.report_id.in_(older)))
-    connection.execute(update(reports).where(reports.c.call == row.call, reports.c.latest).values(latest=False))
-    connection.execute(insert(reports).values(**{**vars(row), "latest": True}))
-    if found:
-        connection.execute(insert(findings), [_finding_values(one, row, call) for one in found])
+    connection.execute(_UNLIST_FINDINGS, {"number": row.call})
+    connection.execute(_SUPERSEDE, {"number": row.call})
+    add_rows(connection, reports, {**vars(row), "latest": True})
+    add_rows(connection, findings, *(_finding_values(one, row, call) for one in found))
 
 
 def report_of_job(connection: Connection, job_id: str) -> ReportRow | None:
     """Return the report that a job made; None before it did."""
-    return _report(connection, select(reports).where(reports.c.job_id == job_id))
+    return _report(connection, _REPORT_OF_JOB, id=job_id)
 
 
 def latest_of_call(connection: Connection, call_number: int) -> ReportRow | None:
     """Return the call's latest report; None without any."""
-    return _report(connection, select(reports).where(reports.c.call == call_number, reports.c.latest))
+    return _report(connection, _REPORT_LATEST, number=call_number)
 
 
 def find(connection: Connection, report_id: str) -> ReportRow | None:
     """Return a report; None when unknown."""
-    return _report(connection, select(reports).where(reports.c.id == report_id))
+    return _report(connection, _REPORT, id=report_id)
 
 
 def get(connection: Connection, report_id: str) -> ReportRow:
@@ -254,13 +274,13 @@ def _finding_values(finding: Finding, row: ReportRow, call: CallRow) -> dict[str
     }
 
 
-def _transcript(connection: Connection, query: Select[Any]) -> TranscriptRow | None:
-    row = connection.execute(query.limit(1)).one_or_none()
+def _transcript(connection: Connection, query: Select[Any], **parameters: str | int) -> TranscriptRow | None:
+    row = connection.execute(query, parameters).one_or_none()
     return None if row is None else TranscriptRow(**_plain(row))
 
 
-def _report(connection: Connection, query: Select[Any]) -> ReportRow | None:
-    row = connection.execute(query.limit(1)).one_or_none()
+def _report(connection: Connection, query: Select[Any], **parameters: str | int) -> ReportRow | None:
+    row = connection.execute(query, parameters).one_or_none()
     return None if row is None else ReportRow(**_plain(row))
 
 

@@ -30,6 +30,7 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    bindparam,
     cast,
     column,
     delete,
@@ -44,7 +45,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, TSVECTOR
 from qingting.errors import InvalidRequestError
 from qingting.model.account import Reach
 from qingting.storage.calls import CallFilter, CallRow, conditions, of_row
-from qingting.storage.statements import Page
+from qingting.storage.statements import Page, add_rows
 from qingting.storage.tables import calls
 
 MOST_CHARACTERS = 200
@@ -70,6 +71,12 @@ _own = MetaData()
 _texts = Table("words_text", _own, Column("call", BigInteger, primary_key=True), Column("text", LargeBinary))
 _lexemes = Table("words", _own, Column("call", BigInteger, primary_key=True), Column("body", TSVECTOR))
 _fts = table("words", column("rowid"), column("words"), column("body"))
+_TEXT = select(_texts.c.text).where(_texts.c.call == bindparam("number"))
+_FORGET_TEXT = delete(_texts).where(_texts.c.call == bindparam("number"))
+_FORGET_LEXEMES = delete(_lexemes).where(_lexemes.c.call == bindparam("number"))
+_INDEX_LEXEMES = insert(_lexemes).values(
+    call=bindparam("number"), body=func.array_to_tsvector(cast(bindparam("entries"), ARRAY(String)))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,13 +116,12 @@ def index(connection: Connection, call_number: int, masked: str) -> None:
     """Make a call's text findable, in place of what was indexed for it before; lines are utterances."""
     unindex(connection, call_number)
     kept = unicodedata.normalize("NFC", masked)
-    connection.execute(insert(_texts).values(call=call_number, text=zlib.compress(kept.encode("utf-8", "replace"))))
+    add_rows(connection, _texts, {"call": call_number, "text": zlib.compress(kept.encode("utf-8", "replace"))})
     entries = entries_of(kept)
     if connection.dialect.name == "postgresql":
-        body = func.array_to_tsvector(cast(entries, ARRAY(String)))
-        connection.execute(insert(_lexemes).values(call=call_number, body=body))
+        connection.execute(_INDEX_LEXEMES, {"number": call_number, "entries": entries})
     else:
-        connection.execute(insert(_fts).values(rowid=call_number, body=" ".join(entries)))
+        add_rows(connection, _fts, {"rowid": call_number, "body": " ".join(entries)})
 
 
 def unindex(connection: Connection, call_number: int) -> None:
@@ -124,11 +130,10 @@ def unindex(connection: Connection, call_number: int) -> None:
     if old is None:
         return
     if connection.dialect.name == "postgresql":
-        connection.execute(delete(_lexemes).where(_lexemes.c.call == call_number))
+        connection.execute(_FORGET_LEXEMES, {"number": call_number})
     else:
-        forget = insert(_fts).values(words="delete", rowid=call_number, body=" ".join(entries_of(old)))
-        connection.execute(forget)
-    connection.execute(delete(_texts).where(_texts.c.call == call_number))
+        add_rows(connection, _fts, {"words": "delete", "rowid": call_number, "body": " ".join(entries_of(old))})
+    connection.execute(_FORGET_TEXT, {"number": call_number})
 
 
 def find(
@@ -265,7 +270,7 @@ def _candidates(
 
 
 def _text_of(connection: Connection, call_number: int) -> str | None:
-    packed = connection.execute(select(_texts.c.text).where(_texts.c.call == call_number)).scalar_one_or_none()
+    packed = connection.execute(_TEXT, {"number": call_number}).scalar_one_or_none()
     return None if packed is None else zlib.decompress(packed).decode()
 
 

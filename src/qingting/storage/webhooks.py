@@ -11,6 +11,8 @@ from qingting.errors import NotFoundError
 from qingting.model.delivery import Webhook, WebhookEvent
 from qingting.storage.tables import webhooks
 
+_ACTIVE = select(webhooks).where(webhooks.c.active.is_(True)).order_by(webhooks.c.id)
+
 
 def add(connection: Connection, webhook: Webhook) -> None:
     """Insert a subscription."""
@@ -50,8 +52,7 @@ def all_of(connection: Connection) -> Sequence[Webhook]:
 
 def subscribed(connection: Connection, event: WebhookEvent, team: str) -> Sequence[Webhook]:
     """Return the active subscriptions that want an event of a team's call."""
-    active = select(webhooks).where(webhooks.c.active.is_(True)).order_by(webhooks.c.id)
-    found = [_webhook(row) for row in connection.execute(active)]
+    found = [_webhook(row) for row in connection.execute(_ACTIVE)]
     return [one for one in found if event in one.events and (not one.teams or team in one.teams)]
 
 
