@@ -180,13 +180,15 @@ def test_a_connection_that_vanishes_leaves_a_report(
         # Closing sends a reset instead of an end: what a machine that lost its memory of the connection does.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
-    assert centre.report_of(call_id)["recording"]["duration_ms"] == 20_000
+    # A reset throws away what was not read.
+    least = 19_500 if end == "reset" else 20_000
+    assert least <= centre.report_of(call_id)["recording"]["duration_ms"] <= 20_000
 
 
 def wait_until_kept(centre: Centre, seconds: int) -> None:
-    """Wait until so much sound of the only call that runs is on disk."""
-    whole = 44 + seconds * TELEPHONE_HERTZ * 2
-    wait_until(lambda: any(one.stat().st_size == whole for one in centre.spooled))
+    """Wait until so much sound of the only call that runs is on disk, but for the last half second at most."""
+    second = 2 * TELEPHONE_HERTZ
+    wait_until(lambda: any(one.stat().st_size > 44 + seconds * second - second // 2 for one in centre.spooled))
 
 
 def test_a_call_that_nobody_announced_is_refused_and_leaves_nothing(
